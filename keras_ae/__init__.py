@@ -1,0 +1,55 @@
+"""Autoencoders for Keras 3: contractive, sparse, denoising, and semantic hashing.
+
+The names below load on first use: searching codes needs neither Keras nor TensorFlow.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from keras_ae._registration import register_with_keras
+
+if TYPE_CHECKING:
+    from keras_ae import export as export
+    from keras_ae import plotting as plotting
+    from keras_ae.layers import BinaryCode as BinaryCode
+    from keras_ae.layers import ContractiveDense as ContractiveDense
+    from keras_ae.layers import GaussianCorruption as GaussianCorruption
+    from keras_ae.layers import PackBits as PackBits
+    from keras_ae.layers import TiedDense as TiedDense
+    from keras_ae.models import Autoencoder as Autoencoder
+    from keras_ae.models import SemanticHasher as SemanticHasher
+    from keras_ae.regularizers import ContractiveRegularizer as ContractiveRegularizer
+    from keras_ae.regularizers import LaplaceActivityRegularizer as LaplaceActivityRegularizer
+    from keras_ae.retrieval import HammingIndex as HammingIndex
+
+_HOMES = {
+    "BinaryCode": "keras_ae.layers",
+    "ContractiveDense": "keras_ae.layers",
+    "GaussianCorruption": "keras_ae.layers",
+    "PackBits": "keras_ae.layers",
+    "TiedDense": "keras_ae.layers",
+    "Autoencoder": "keras_ae.models",
+    "SemanticHasher": "keras_ae.models",
+    "ContractiveRegularizer": "keras_ae.regularizers",
+    "LaplaceActivityRegularizer": "keras_ae.regularizers",
+    "HammingIndex": "keras_ae.retrieval",
+}
+_SUBMODULES = ("export", "layers", "models", "ops", "plotting", "regularizers", "retrieval")
+
+__version__ = "0.1.0"
+__all__ = ["export", "layers", "models", "ops", "plotting", "regularizers", "retrieval", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _SUBMODULES:
+        return importlib.import_module(f"keras_ae.{name}")
+    raise AttributeError(f"module 'keras_ae' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+register_with_keras()

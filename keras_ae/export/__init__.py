@@ -1,0 +1,10 @@
+"""Models as TFLite, ONNX and SavedModel files that were run in their own runtime before you get them."""
+
+import keras  # noqa: F401  # First: see keras_ae/_registration.py.
+
+from keras_ae.export.export_error import ExportError as ExportError
+from keras_ae.export.export_result import ExportResult as ExportResult
+from keras_ae.export.onnx_export import to_onnx as to_onnx
+from keras_ae.export.parity import Parity as Parity
+from keras_ae.export.saved_model_export import to_saved_model as to_saved_model
+from keras_ae.export.tflite_export import to_tflite as to_tflite

@@ -1,0 +1,160 @@
+"""The functions of a model that an export offers, by name."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_ae._checks import check_finite
+from keras_ae.models.autoencoder import Autoencoder
+from keras_ae.models.semantic_hasher import SemanticHasher
+from keras_ae.ops.bits import pack_bits
+from keras_ae.types import FloatArray, Tensor
+
+_EXAMPLES = 256
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A function of a model.
+
+    Attributes:
+        function: From a batch of inputs to a batch of outputs, as at inference.
+        output: Name of its output.
+        is_code: Whether the output is packed bits, uint8.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    output: str
+    is_code: bool
+
+
+@dataclass(frozen=True)
+class Exportable:
+    """A model made ready for export.
+
+    Attributes:
+        model: The model, built.
+        spec: Its one input, with any number of examples.
+        signatures: The functions to export; the first is the one for queries.
+        inputs: Inputs to compare on, `(n, ...)`.
+    """
+
+    model: keras.Model
+    spec: tf.TensorSpec
+    signatures: dict[str, Signature]
+    inputs: FloatArray
+
+    def expected(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return Keras's output of each signature on the inputs."""
+        x = ops.convert_to_tensor(self.inputs)
+        return {
+            name: ops.convert_to_numpy(signature.function(x))
+            for name, signature in self.signatures.items()
+        }
+
+    def logits(self) -> FloatArray | None:
+        """Return what the codes are the signs of, where the model can tell."""
+        if isinstance(self.model, SemanticHasher):
+            return self.model.logits(self.inputs, len(self.inputs))
+        return None
+
+    def traced(self, name: str) -> Any:
+        """Return a signature as a `tf.function` from the one input to its named output."""
+        signature = self.signatures[name]
+        return tf.function(
+            lambda x: {signature.output: signature.function(x)}, input_signature=[self.spec]
+        )
+
+
+def prepare(
+    model: keras.Model,
+    inputs: FloatArray | None,
+    signatures: Sequence[str] | None,
+    default: int | None = None,
+) -> Exportable:
+    """Check a model and its inputs, and name what there is to export.
+
+    Args:
+        model: A built Keras model with one input.
+        inputs: Real inputs `(n, ...)`, n >= 1, or `None` for 256 uniform random ones in [0, 1).
+        signatures: Names to export, or `None` for the default ones.
+        default: How many of the model's functions are the default ones, or `None` for all.
+
+    Raises:
+        ValueError: An argument is not as above.
+    """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model. Received: model={model!r}")
+    spec = _input_spec(model)
+    available = _signatures(model)
+    names = tuple(available)[:default] if signatures is None else tuple(signatures)
+    unknown = [name for name in names if name not in available]
+    if unknown or not names:
+        raise ValueError(
+            f"signatures must name some of {tuple(available)}. Received: signatures={names}"
+        )
+    return Exportable(
+        model, spec, {name: available[name] for name in names}, _inputs(inputs, spec)
+    )
+
+
+def _signatures(model: keras.Model) -> dict[str, Signature]:
+    def call(part: Any) -> Callable[[Tensor], Tensor]:
+        return lambda x: part(x, training=False)
+
+    if isinstance(model, SemanticHasher):
+        logits = call(model.encoder)
+        return {
+            "encode": Signature(lambda x: pack_bits(logits(x)), "codes", is_code=True),
+            "logits": Signature(logits, "logits", is_code=False),
+            "reconstruct": Signature(call(model), "reconstruction", is_code=False),
+        }
+    if isinstance(model, Autoencoder):
+        return {
+            "encode": Signature(call(model.encoder), "code", is_code=False),
+            "reconstruct": Signature(call(model), "reconstruction", is_code=False),
+        }
+    output = model.compute_output_spec(keras.KerasTensor(_input_shape(model)))
+    if not isinstance(output, keras.KerasTensor):
+        raise ValueError(f"model must have one output. Received: a model with {output}")
+    return {"serve": Signature(call(model), "output", is_code=output.dtype == "uint8")}
+
+
+def _input_shape(model: keras.Model) -> tuple[int | None, ...]:
+    if not model.built:
+        raise ValueError(
+            "model must be built, so that its input shape is known: call it once or give it an "
+            f"Input. Received: model={model.name!r}, not built"
+        )
+    shape = (model.get_build_config() or {}).get("input_shape") or getattr(
+        model, "input_shape", None
+    )
+    if not isinstance(shape, tuple | list) or not all(n is None or isinstance(n, int) for n in shape):
+        raise ValueError(f"model must have one input. Received: input shape {shape}")
+    return (None, *shape[1:])
+
+
+def _input_spec(model: keras.Model) -> tf.TensorSpec:
+    return tf.TensorSpec(_input_shape(model), "float32", name="x")
+
+
+def _inputs(inputs: FloatArray | None, spec: tf.TensorSpec) -> FloatArray:
+    if inputs is None:
+        if None in spec.shape[1:]:
+            raise ValueError(
+                "inputs must be given for a model whose input size varies. "
+                f"Received: inputs=None for input shape {tuple(spec.shape)}"
+            )
+        return np.random.default_rng(0).random((_EXAMPLES, *spec.shape[1:]), dtype="float32")
+    inputs = check_finite("inputs", inputs).astype("float32")
+    if len(inputs) == 0 or not spec.shape.is_compatible_with(inputs.shape):
+        raise ValueError(
+            f"inputs must have the shape {tuple(spec.shape)}, with at least one example. "
+            f"Received: inputs with shape={inputs.shape}"
+        )
+    return inputs

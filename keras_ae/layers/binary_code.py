@@ -1,0 +1,92 @@
+"""Logits to bits, with a gradient in training."""
+
+from typing import Any, ClassVar
+
+import keras
+from keras import ops
+
+from keras_ae._checks import check_choice, check_number, check_seed
+from keras_ae.types import Config, Tensor
+
+
+@keras.saving.register_keras_serializable("keras_ae")
+class BinaryCode(keras.layers.Layer):
+    """Turn logits into the bits 0 and 1, in a way that trains.
+
+    Outside training, `b_j = 1 if z_j > 0 else 0`. In training the threshold has no gradient, so:
+
+    - `"straight_through"`: the output is `b` and the gradient that of `sigmoid(z)`;
+    - `"noisy"`: the output is `sigmoid(z + e)`, `e ~ N(0, stddev^2)`. To carry information through
+      the noise the logits grow away from 0, until the threshold changes little.
+
+    Args:
+        gradient: `"straight_through"` or `"noisy"`.
+        stddev: Standard deviation of the noise in units of the logits, a finite number >= 0. Used
+            by `"noisy"` alone.
+        seed: Integer >= 0 that makes the noise reproducible, or `None`.
+        **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: Float tensor of logits, any rank.
+        training: Whether to use the training form.
+
+    Shape:
+        Input and output are the same.
+
+    Raises:
+        ValueError: An argument is out of its range.
+
+    Example:
+
+    >>> import keras, keras_ae
+    >>> code = keras_ae.BinaryCode()
+    >>> [float(b) for b in code(keras.ops.array([-2.0, 0.0, 0.5]))]
+    [0.0, 0.0, 1.0]
+
+    Reference:
+        Bengio, Leonard, Courville: Estimating or Propagating Gradients Through Stochastic Neurons,
+        2013. Salakhutdinov and Hinton: Semantic Hashing, 2009.
+    """
+
+    gradients: ClassVar[tuple[str, ...]] = ("straight_through", "noisy")
+
+    def __init__(
+        self,
+        gradient: str = "straight_through",
+        stddev: float = 1.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # A tiny positive logit must not become 0 in float16 before it meets the threshold.
+        super().__init__(autocast=False, **kwargs)
+        self.gradient = check_choice("gradient", gradient, self.gradients)
+        self.stddev = check_number("stddev", stddev, minimum=0)
+        self.seed = check_seed(seed)
+        if gradient == "noisy":
+            self.seed_generator = keras.random.SeedGenerator(self.seed)
+        self.supports_masking = True
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        if not training:
+            return ops.cast(inputs > 0, self.compute_dtype)
+        logits = ops.cast(inputs, self.compute_dtype)
+        if self.gradient == "noisy":
+            noise = keras.random.normal(
+                ops.shape(logits), stddev=self.stddev, dtype=logits.dtype, seed=self.seed_generator
+            )
+            return ops.sigmoid(logits + noise)
+        soft = ops.sigmoid(logits)
+        hard = ops.cast(inputs > 0, self.compute_dtype)
+        # In this order the forward value is exactly 0 or 1.
+        return hard + (soft - ops.stop_gradient(soft))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "gradient": self.gradient,
+            "stddev": self.stddev,
+            "seed": self.seed,
+        }

@@ -1,0 +1,6 @@
+"""Whole models, ready for `compile` and `fit`."""
+
+import keras  # noqa: F401  # First: see keras_ae/_registration.py.
+
+from keras_ae.models.autoencoder import Autoencoder as Autoencoder
+from keras_ae.models.semantic_hasher import SemanticHasher as SemanticHasher

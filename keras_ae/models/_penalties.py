@@ -1,0 +1,49 @@
+"""The losses that layers add, told apart by what they are for."""
+
+from itertools import cycle
+
+import keras
+
+from keras_ae.types import Tensor
+
+_OTHER = "regularization"
+
+
+def penalty_names(model: keras.Model) -> list[str]:
+    """Return the names that `penalties` can give for a built model, in order of appearance."""
+    names = [name for layer in model._flatten_layers() for name in _names(layer, training=True)]
+    if any(variable.regularizer is not None for variable in model.trainable_variables):
+        names.append(_OTHER)
+    return list(dict.fromkeys(names))
+
+
+def training_only_names(model: keras.Model) -> set[str]:
+    """Return the names of the penalties that exist in training only."""
+    return {
+        name for layer in model._flatten_layers() for name in _names(layer, training=True)
+    } - {name for layer in model._flatten_layers() for name in _names(layer, training=False)}
+
+
+def penalties(model: keras.Model, training: bool) -> dict[str, Tensor]:
+    """Return the sums of the losses that the last call of a model added, by name.
+
+    They add up to the sum of `model.losses`.
+    """
+    sums: dict[str, Tensor] = {}
+    for layer in model._flatten_layers():
+        # A layer adds its own penalty in `call` and Keras that of the activity after it.
+        names = cycle(_names(layer, training) or [_OTHER])
+        for name, value in zip(names, layer._get_own_losses(), strict=False):
+            sums[name] = sums.get(name, 0.0) + value
+    for value in model._get_regularization_losses():
+        sums[_OTHER] = sums.get(_OTHER, 0.0) + value
+    return sums
+
+
+def _names(layer: keras.layers.Layer, training: bool) -> list[str]:
+    names = []
+    if training and hasattr(layer, "penalty_name"):
+        names.append(layer.penalty_name)
+    if getattr(layer, "activity_regularizer", None) is not None:
+        names.append(getattr(layer.activity_regularizer, "penalty_name", _OTHER))
+    return names

@@ -1,0 +1,175 @@
+"""An autoencoder whose code is a string of bits."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_ae._checks import check_bits, check_integer
+from keras_ae.layers.binary_code import BinaryCode
+from keras_ae.layers.contractive_dense import ContractiveDense
+from keras_ae.layers.gaussian_corruption import GaussianCorruption
+from keras_ae.models.autoencoder import Autoencoder
+from keras_ae.ops.bits import pack_bits, unpack_bits
+from keras_ae.types import Codes, Config, FloatArray, Shape, Tensor
+
+
+@keras.saving.register_keras_serializable("keras_ae")
+class SemanticHasher(Autoencoder):
+    """Model `r(x) = decoder(b)`, `b_j = [encoder(x)_j > 0]`: similar inputs get similar bits.
+
+    Args:
+        encoder: Model from the input to `bits` logits, `(n, bits)`, with no activation at the end.
+        decoder: Model from `bits` bits, 0 or 1, to the reconstruction.
+        bits: Length of the code, a positive multiple of 8.
+        corruption: Layer that corrupts the input in training, or `None`.
+        code: `BinaryCode` layer between the two, which says how the bits train; a straight-through
+            one if `None`.
+        **kwargs: `name` and `dtype`, as in `keras.Model`.
+
+    Shape:
+        Input `(n, ...)`; the reconstruction has the shape of the input; codes are `(n, bits / 8)`,
+        uint8, bit 0 lowest.
+
+    Raises:
+        ValueError: An argument is out of its range, or the encoder does not end in `bits` units.
+
+    Example:
+
+    >>> import keras, keras_ae
+    >>> hasher = keras_ae.SemanticHasher.dense(16, hidden=(12,), bits=8)
+    >>> hasher.compile("adam", "binary_crossentropy")
+    >>> x = keras.random.uniform((32, 16))
+    >>> sorted(hasher.fit(x, verbose=0).history)
+    ['contraction', 'loss', 'reconstruction']
+    >>> codes = hasher.encode(x)
+    >>> codes.shape, str(codes.dtype)
+    ((32, 1), 'uint8')
+
+    Reference:
+        Salakhutdinov and Hinton: Semantic Hashing, 2009.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        bits: int = 64,
+        corruption: keras.layers.Layer | None = None,
+        code: BinaryCode | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(encoder, decoder, corruption, **kwargs)
+        self.bits = check_bits(bits)
+        if code is not None and not isinstance(code, BinaryCode):
+            raise ValueError(f"code must be a BinaryCode or None. Received: code={code!r}")
+        self.code = BinaryCode() if code is None else code
+
+    @classmethod
+    def dense(
+        cls,
+        input_dim: int,
+        hidden: Sequence[int] = (512, 256),
+        bits: int = 64,
+        stddev: float = 0.3,
+        contraction: float = 1e-4,
+        **kwargs: Any,
+    ) -> "SemanticHasher":
+        """Return a denoising, contractive hasher made of dense layers, for inputs in [0, 1].
+
+        Args:
+            input_dim: Size of the input, an integer >= 1.
+            hidden: Sizes of the encoder's hidden layers, from the input to the code; the decoder
+                has the same in reverse. Integers >= 1.
+            bits: Length of the code, a positive multiple of 8.
+            stddev: Standard deviation of the Gaussian corruption, >= 0.
+            contraction: Weight of the contractive penalty of each hidden layer, >= 0.
+            **kwargs: `code`, `name` and `dtype`, as for the class.
+
+        Returns:
+            A hasher that is built and not compiled.
+
+        Raises:
+            ValueError: An argument is out of its range.
+        """
+        check_integer("input_dim", input_dim, minimum=1)
+        for units in hidden:
+            check_integer("hidden", units, minimum=1)
+        check_bits(bits)
+        encoder = keras.Sequential(
+            [
+                keras.Input((input_dim,)),
+                *(ContractiveDense(n, "relu", contraction=contraction) for n in hidden),
+                keras.layers.Dense(bits, name="logits"),
+            ],
+            name="encoder",
+        )
+        decoder = keras.Sequential(
+            [
+                keras.Input((bits,)),
+                *(keras.layers.Dense(n, "relu") for n in reversed(hidden)),
+                keras.layers.Dense(input_dim, "sigmoid", name="reconstruction"),
+            ],
+            name="decoder",
+        )
+        hasher = cls(encoder, decoder, bits, GaussianCorruption(stddev), **kwargs)
+        hasher.build((None, input_dim))
+        return hasher
+
+    def code_shape(self, input_shape: Shape) -> Shape:
+        shape = super().code_shape(input_shape)
+        if len(shape) != 2 or shape[-1] != self.bits:
+            raise ValueError(
+                f"encoder must return logits of shape (n, bits), with bits={self.bits}. "
+                f"Received: an encoder that returns {shape}"
+            )
+        return shape
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        if self.corruption is not None:
+            inputs = self.corruption(inputs, training=training)
+        logits = self.encoder(inputs, training=training)
+        return self.decoder(self.code(logits, training=training), training=training)
+
+    def logits(self, x: FloatArray, batch_size: int = 256) -> FloatArray:
+        """Return the logits of an array, `(n, bits)`; the sign of each is a bit. See `encode`."""
+        return super().encode(x, batch_size)
+
+    def encode(self, x: FloatArray, batch_size: int = 256) -> Codes:
+        """Return the packed codes of an array, computed batch by batch.
+
+        Args:
+            x: Array `(n, ...)` of finite numbers.
+            batch_size: Examples at a time, an integer >= 1. It bounds the memory used.
+
+        Returns:
+            NumPy uint8 array `(n, bits / 8)`.
+
+        Raises:
+            ValueError: `x` has NaN or infinite values, whose code would mean nothing.
+        """
+        return np.packbits(self.logits(x, batch_size) > 0, axis=-1, bitorder="little")
+
+    def decode(self, codes: Codes, batch_size: int = 256) -> FloatArray:
+        """Return the reconstructions of packed codes, `(n, bits / 8)` uint8; see `encode`."""
+        codes = np.asarray(codes)
+        if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] * 8 != self.bits:
+            raise ValueError(
+                f"codes must be uint8 of shape (n, {self.bits // 8}). "
+                f"Received: codes with dtype={codes.dtype}, shape={codes.shape}"
+            )
+        return super().decode(np.unpackbits(codes, axis=-1, bitorder="little"), batch_size)
+
+    def get_config(self) -> Config:
+        return {
+            **super().get_config(),
+            "bits": self.bits,
+            "code": keras.saving.serialize_keras_object(self.code),
+        }
+
+    @classmethod
+    def from_config(cls, config: Config) -> "SemanticHasher":
+        config = dict(config)
+        config["code"] = keras.saving.deserialize_keras_object(config["code"])
+        return super().from_config(config)

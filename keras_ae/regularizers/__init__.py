@@ -1,0 +1,10 @@
+"""Penalties on activations and on Jacobians."""
+
+import keras  # noqa: F401  # First: see keras_ae/_registration.py.
+
+from keras_ae.regularizers.contractive_regularizer import (
+    ContractiveRegularizer as ContractiveRegularizer,
+)
+from keras_ae.regularizers.laplace_activity_regularizer import (
+    LaplaceActivityRegularizer as LaplaceActivityRegularizer,
+)
