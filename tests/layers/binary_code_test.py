@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_ae
+
+LOGITS = np.array([[-3.0, -1e-12, 0.0, 1e-12, 0.5, 4.0]], "float32")
+
+
+@pytest.mark.parametrize("gradient", ["straight_through", "noisy"])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+def test_plain_threshold_outside_training(gradient, dtype):
+    layer = keras_ae.BinaryCode(gradient, dtype=dtype)
+    np.testing.assert_array_equal(layer(LOGITS), [[0, 0, 0, 1, 1, 1]])
+
+
+def test_straight_through_gives_bits_and_the_gradient_of_the_sigmoid():
+    layer, logits = keras_ae.BinaryCode(), tf.constant(LOGITS)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        bits = layer(logits, training=True)
+    np.testing.assert_array_equal(bits, [[0, 0, 0, 1, 1, 1]])
+    soft = 1 / (1 + np.exp(-LOGITS))
+    np.testing.assert_allclose(tape.gradient(bits, logits), soft * (1 - soft), rtol=1e-5)
+
+
+def test_noisy_is_the_sigmoid_of_logits_with_gaussian_noise():
+    layer = keras_ae.BinaryCode("noisy", stddev=2.0, seed=0)
+    logits = np.full((20_000, 2), 1.5, "float32")
+    soft = layer(logits, training=True).numpy().astype("float64")
+    noise = np.log(soft / (1 - soft)) - 1.5
+    np.testing.assert_allclose(noise.std(axis=0), 2.0, rtol=0.03)
+    np.testing.assert_allclose(noise.mean(axis=0), 0, atol=0.06)
+
+
+def test_refuses_bad_arguments():
+    with pytest.raises(ValueError, match=r"gradient must be one of .* Received: gradient='soft'"):
+        keras_ae.BinaryCode("soft")
+    with pytest.raises(ValueError, match=r"stddev must be a finite number >= 0\."):
+        keras_ae.BinaryCode("noisy", stddev=-1)

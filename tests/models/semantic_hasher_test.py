@@ -1,0 +1,91 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_ae
+
+
+def test_codes_are_the_signs_of_the_logits(hasher, images):
+    logits, codes = hasher.logits(images), hasher.encode(images)
+    assert codes.dtype == np.uint8
+    assert codes.shape == (64, 2)
+    for j in range(16):
+        np.testing.assert_array_equal(codes[:, j // 8] >> (j % 8) & 1, logits[:, j] > 0)
+
+
+def test_in_graph_codes_equal_numpy_codes(hasher, images):
+    packed = keras_ae.PackBits()(hasher.encoder(images))
+    np.testing.assert_array_equal(packed, hasher.encode(images))
+
+
+def test_trained_codes_tell_examples_apart_and_reconstruct(hasher, images):
+    assert len(np.unique(hasher.encode(images), axis=0)) > 8
+    assert np.mean((hasher.reconstruct(images) - images) ** 2) < np.var(images, axis=0).mean()
+
+
+def test_decoding_the_codes_is_reconstructing(hasher, images):
+    np.testing.assert_allclose(
+        hasher.decode(hasher.encode(images)), hasher.reconstruct(images), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("code", [None, keras_ae.BinaryCode("noisy", stddev=2.0, seed=0)])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_trains_with_either_gradient(images, code, jit_compile):
+    model = keras_ae.SemanticHasher.dense(20, (8,), 16, code=code)
+    model.compile("adam", "mse", jit_compile=jit_compile)
+    before = model.encoder.layers[-1].kernel.numpy()
+    history = model.fit(images, epochs=3, batch_size=24, verbose=0).history
+    assert set(history) == {"loss", "reconstruction", "contraction"}
+    assert not np.array_equal(before, model.encoder.layers[-1].kernel.numpy())
+
+
+def test_survives_saving(hasher, images, tmp_path):
+    hasher.save(tmp_path / "hasher.keras")
+    loaded = keras.models.load_model(tmp_path / "hasher.keras")
+    # By way of JSON, which turns tuples into lists.
+    assert json.dumps(loaded.get_config()) == json.dumps(hasher.get_config())
+    np.testing.assert_array_equal(loaded.logits(images), hasher.logits(images))
+    np.testing.assert_array_equal(loaded.encode(images), hasher.encode(images))
+    assert "loss" in loaded.fit(images, verbose=0).history
+
+
+def test_a_convolutional_encoder_works():
+    encoder = keras.Sequential(
+        [keras.layers.Conv2D(2, 3), keras.layers.Flatten(), keras.layers.Dense(8)]
+    )
+    decoder = keras.Sequential([keras.layers.Dense(36), keras.layers.Reshape((6, 6, 1))])
+    model = keras_ae.SemanticHasher(encoder, decoder, bits=8)
+    x = np.random.default_rng(0).random((5, 6, 6, 1)).astype("float32")
+    model.compile("adam", "mse")
+    model.fit(x, verbose=0)
+    assert model.encode(x).shape == (5, 1)
+
+
+@pytest.mark.parametrize("bits", [0, -8, 12, 8.0, "8", True])
+def test_refuses_bits_that_are_not_whole_bytes(bits):
+    with pytest.raises(ValueError, match="bits must be"):
+        keras_ae.SemanticHasher.dense(20, bits=bits)
+
+
+def test_refuses_an_encoder_of_another_width():
+    encoder = keras.Sequential([keras.Input((20,)), keras.layers.Dense(24)])
+    model = keras_ae.SemanticHasher(encoder, keras.layers.Dense(20), bits=16)
+    with pytest.raises(ValueError, match=r"bits=16\. Received: an encoder that returns \(None, 24\)"):
+        model.build((None, 20))
+
+
+def test_refuses_bad_inputs(hasher):
+    with pytest.raises(ValueError, match="x must be finite"):
+        hasher.encode(np.full((2, 20), np.nan, "float32"))
+    for codes in (np.zeros((2, 2)), np.zeros((2, 3), np.uint8), np.zeros(2, np.uint8)):
+        with pytest.raises(ValueError, match=r"codes must be uint8 of shape \(n, 2\)"):
+            hasher.decode(codes)
+    with pytest.raises(ValueError, match="code must be a BinaryCode or None"):
+        keras_ae.SemanticHasher(keras.layers.Dense(8), keras.layers.Dense(2), 8, code="noisy")
+    with pytest.raises(ValueError, match=r"input_dim must be an integer >= 1\."):
+        keras_ae.SemanticHasher.dense(0)
+    with pytest.raises(ValueError, match=r"hidden must be an integer >= 1\. Received: hidden=-3"):
+        keras_ae.SemanticHasher.dense(20, hidden=(8, -3))
