@@ -26,9 +26,7 @@ def check_number(name: str, value: Any, *, minimum: float, exclusive: bool = Fal
 def check_integer(name: str, value: Any, *, minimum: int) -> int:
     """Return `value` as an int, or raise a ValueError that names the argument."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
-        raise ValueError(
-            f"{name} must be an integer >= {minimum}. Received: {name}={value!r}"
-        )
+        raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={value!r}")
     return int(value)
 
 

@@ -25,7 +25,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Example:
         >>> with replacing("codes.bin") as temporary:
-        ...     temporary.write_bytes(b"1234")
+        ...     _ = temporary.write_bytes(b"1234")
     """
     target = Path(os.path.abspath(path))
     try:
@@ -42,9 +42,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
                 _flush(file)
             _replace_folder(temporary, target, aside=workshop / "aside" / target.name)
         elif target.is_dir():
-            raise ValueError(
-                f"path must not be a folder. Received: path={os.fspath(path)!r}"
-            )
+            raise ValueError(f"path must not be a folder. Received: path={os.fspath(path)!r}")
         else:
             _flush(temporary)
             os.replace(temporary, target)

@@ -10,5 +10,5 @@ def optional_import(module: str, extra: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(
-            f'{module.split(".", maxsplit=1)[0]} is needed for this: pip install "keras-ae[{extra}]"'
+            f'{module.partition(".")[0]} is needed for this: pip install "keras-ae[{extra}]"'
         ) from error

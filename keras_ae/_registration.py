@@ -42,7 +42,7 @@ def _import_modules() -> None:
 
 def register_with_keras() -> None:
     """Import our Keras classes now if Keras is there, else as soon as it is imported."""
-    if "keras" in sys.modules:
+    if sys.modules.get("keras") is not None:
         _import_modules()
     else:
         sys.meta_path.insert(0, _KerasWatcher())

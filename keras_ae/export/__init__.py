@@ -1,4 +1,4 @@
-"""Models as TFLite, ONNX and SavedModel files that were run in their own runtime before you get them."""
+"""Models as TFLite, ONNX and SavedModel files, each run in its own runtime before you get it."""
 
 import keras  # noqa: F401  # First: see keras_ae/_registration.py.
 

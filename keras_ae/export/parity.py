@@ -37,9 +37,7 @@ class Parity:
     microseconds: float
 
 
-def measure(
-    exportable: Exportable, actual: dict[str, npt.NDArray[Any]], seconds: float
-) -> Parity:
+def measure(exportable: Exportable, actual: dict[str, npt.NDArray[Any]], seconds: float) -> Parity:
     """Compare a runtime's outputs with Keras's, or raise where they differ by more than rounding.
 
     Args:

@@ -98,9 +98,7 @@ def prepare(
         raise ValueError(
             f"signatures must name some of {tuple(available)}. Received: signatures={names}"
         )
-    return Exportable(
-        model, spec, {name: available[name] for name in names}, _inputs(inputs, spec)
-    )
+    return Exportable(model, spec, {name: available[name] for name in names}, _inputs(inputs, spec))
 
 
 def _signatures(model: keras.Model) -> dict[str, Signature]:
@@ -134,7 +132,9 @@ def _input_shape(model: keras.Model) -> tuple[int | None, ...]:
     shape = (model.get_build_config() or {}).get("input_shape") or getattr(
         model, "input_shape", None
     )
-    if not isinstance(shape, tuple | list) or not all(n is None or isinstance(n, int) for n in shape):
+    if not isinstance(shape, tuple | list) or not all(
+        n is None or isinstance(n, int) for n in shape
+    ):
         raise ValueError(f"model must have one input. Received: input shape {shape}")
     return (None, *shape[1:])
 

@@ -79,7 +79,7 @@ def _convert(exportable: Exportable) -> bytes:
             content: bytes = converter.convert()
         except Exception as error:  # The converter raises many types, ConverterError among them.
             raise ExportError(
-                f"{exportable.model.name!r} cannot be converted to builtin TFLite operators: {error}"
+                f"{exportable.model.name!r} cannot be converted to TFLite's builtins: {error}"
             ) from error
     return content
 
@@ -92,7 +92,9 @@ def _operators(content: bytes) -> tuple[str, ...]:
     # Variables in a .tflite file start uninitialised: the model runs and returns a constant.
     refused = operators & {"CUSTOM", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
     if refused:
-        raise ExportError(f"The converted model has operators that a phone lacks: {sorted(refused)}")
+        raise ExportError(
+            f"The converted model has operators that a phone lacks: {sorted(refused)}"
+        )
     return tuple(sorted(operators))
 
 

@@ -46,6 +46,4 @@ class GaussianCorruption(keras.layers.GaussianNoise):
     """
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(
-            check_number("stddev", stddev, minimum=0), seed=check_seed(seed), **kwargs
-        )
+        super().__init__(check_number("stddev", stddev, minimum=0), seed=check_seed(seed), **kwargs)

@@ -50,8 +50,8 @@ class PackBits(keras.layers.Layer):
         bits = input_shape[-1]
         if len(input_shape) < 2 or not bits or bits % 8 or None in input_shape[1:]:
             raise ValueError(
-                "The input of PackBits must have a shape (n, ..., bits), known but for n, with bits "
-                f"a positive multiple of 8. Received: input_shape={tuple(input_shape)}"
+                "The input of PackBits must have a shape (n, ..., bits), known but for n, with "
+                f"bits a positive multiple of 8. Received: input_shape={tuple(input_shape)}"
             )
         return (*input_shape[:-1], bits // 8)
 

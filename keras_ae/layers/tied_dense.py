@@ -59,9 +59,7 @@ class TiedDense(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         if not isinstance(tied_to, keras.layers.Dense):
-            raise ValueError(
-                f"tied_to must be a keras.layers.Dense. Received: tied_to={tied_to!r}"
-            )
+            raise ValueError(f"tied_to must be a keras.layers.Dense. Received: tied_to={tied_to!r}")
         # Past Keras's tracking: the partner is not a sublayer, or its losses would count twice.
         object.__setattr__(self, "tied_to", tied_to)
         _always_save_as_shared(tied_to)

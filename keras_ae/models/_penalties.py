@@ -19,9 +19,9 @@ def penalty_names(model: keras.Model) -> list[str]:
 
 def training_only_names(model: keras.Model) -> set[str]:
     """Return the names of the penalties that exist in training only."""
-    return {
-        name for layer in model._flatten_layers() for name in _names(layer, training=True)
-    } - {name for layer in model._flatten_layers() for name in _names(layer, training=False)}
+    return {name for layer in model._flatten_layers() for name in _names(layer, training=True)} - {
+        name for layer in model._flatten_layers() for name in _names(layer, training=False)
+    }
 
 
 def penalties(model: keras.Model, training: bool) -> dict[str, Tensor]:

@@ -11,7 +11,6 @@ from keras_ae.layers.binary_code import BinaryCode
 from keras_ae.layers.contractive_dense import ContractiveDense
 from keras_ae.layers.gaussian_corruption import GaussianCorruption
 from keras_ae.models.autoencoder import Autoencoder
-from keras_ae.ops.bits import pack_bits, unpack_bits
 from keras_ae.types import Codes, Config, FloatArray, Shape, Tensor
 
 

@@ -37,6 +37,4 @@ def unpack_bits(codes: Tensor) -> Tensor:
     inner = tuple(codes.shape[1:-1])
     octets = ops.expand_dims(ops.cast(codes, "int32"), -1)
     bits = ops.bitwise_and(ops.right_shift(octets, _SHIFTS), 1)
-    return ops.cast(
-        ops.reshape(bits, (-1, *inner, codes.shape[-1] * 8)), "uint8"
-    )
+    return ops.cast(ops.reshape(bits, (-1, *inner, codes.shape[-1] * 8)), "uint8")

@@ -1,4 +1,4 @@
-"""Derivatives of tensor functions: the only module of the building blocks that knows the backend."""
+"""Derivatives of tensor functions: the only module of layers and models that knows the backend."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,7 @@ import tensorflow as tf
 from keras_ae.types import Tensor, TensorFunction
 
 
-def value_and_elementwise_derivative(
-    function: TensorFunction, x: Tensor
-) -> tuple[Tensor, Tensor]:
+def value_and_elementwise_derivative(function: TensorFunction, x: Tensor) -> tuple[Tensor, Tensor]:
     """Evaluate an elementwise function and its derivative, `(f(x), f'(x))`.
 
     Args:
@@ -42,9 +40,7 @@ def value_and_jacobian(function: TensorFunction, x: Tensor) -> tuple[Tensor, Ten
     return y, tape.batch_jacobian(y, x, unconnected_gradients="zero")
 
 
-def value_and_vjp(
-    function: TensorFunction, x: Tensor
-) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def value_and_vjp(function: TensorFunction, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Evaluate a function and return the map `v -> J^T v` of each example.
 
     Args:
@@ -61,9 +57,7 @@ def value_and_vjp(
         y = function(x)
 
     def pull_back(vectors: Tensor) -> Tensor:
-        return tape.gradient(
-            y, x, output_gradients=vectors, unconnected_gradients="zero"
-        )
+        return tape.gradient(y, x, output_gradients=vectors, unconnected_gradients="zero")
 
     return y, pull_back
 

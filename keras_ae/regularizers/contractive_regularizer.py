@@ -62,8 +62,8 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
     def __call__(self, x: Tensor) -> Tensor:
         """Refuse to act on an output alone."""
         raise ValueError(
-            "ContractiveRegularizer must be given as ContractiveDense(contraction=...): it needs the "
-            "layer's input, which an activity_regularizer or kernel_regularizer never sees. "
+            "ContractiveRegularizer must be given as ContractiveDense(contraction=...): it needs "
+            "the layer's input, which an activity_regularizer or kernel_regularizer never sees. "
             f"Received: a call on {x!r}"
         )
 

@@ -55,9 +55,7 @@ def test_still_shared_after_saving_and_loading_twice(make, cls, x, tmp_path):
         hidden, tied = layers(loaded)
         assert tied.tied_to is hidden
         assert tied.kernel is hidden.kernel
-        np.testing.assert_array_equal(
-            model.predict(x, verbose=0), loaded.predict(x, verbose=0)
-        )
+        np.testing.assert_array_equal(model.predict(x, verbose=0), loaded.predict(x, verbose=0))
         model = loaded
 
 
@@ -78,7 +76,7 @@ def test_a_decoder_saved_alone_keeps_its_kernel(x, tmp_path):
 
 
 def test_losses_of_the_partner_count_once(x):
-    hidden, encoder, decoder = parts()
+    _, encoder, decoder = parts()
     model = keras_ae.Autoencoder(encoder, decoder)
     model(x, training=True)
     assert len(model.losses) == 1

@@ -39,7 +39,9 @@ def test_fit_with_the_input_as_target_is_the_same(images):
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_every_term_shows_by_name_and_they_add_up(images, jit_compile):
-    model = make(decay=keras.regularizers.L2(0.01), activity=keras_ae.LaplaceActivityRegularizer(0.1))
+    model = make(
+        decay=keras.regularizers.L2(0.01), activity=keras_ae.LaplaceActivityRegularizer(0.1)
+    )
     model.compile("adam", "mse", jit_compile=jit_compile)
     history = model.fit(images, validation_data=(images,), verbose=0).history
     terms = {"reconstruction", "contraction", "sparsity", "regularization"}
@@ -67,7 +69,9 @@ def test_encode_decode_and_reconstruct_are_the_parts_without_noise(images):
     code = model.encode(images, batch_size=10)
     np.testing.assert_allclose(code, model.encoder(images), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(model.decode(code), model.reconstruct(images), rtol=1e-5)
-    np.testing.assert_allclose(model.predict(images, verbose=0), model.reconstruct(images), rtol=1e-5)
+    np.testing.assert_allclose(
+        model.predict(images, verbose=0), model.reconstruct(images), rtol=1e-5
+    )
     assert model.encode(images[:0]).shape == (0, 6)
 
 

@@ -73,7 +73,9 @@ def test_refuses_bits_that_are_not_whole_bytes(bits):
 def test_refuses_an_encoder_of_another_width():
     encoder = keras.Sequential([keras.Input((20,)), keras.layers.Dense(24)])
     model = keras_ae.SemanticHasher(encoder, keras.layers.Dense(20), bits=16)
-    with pytest.raises(ValueError, match=r"bits=16\. Received: an encoder that returns \(None, 24\)"):
+    with pytest.raises(
+        ValueError, match=r"bits=16\. Received: an encoder that returns \(None, 24\)"
+    ):
         model.build((None, 20))
 
 

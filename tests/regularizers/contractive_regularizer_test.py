@@ -42,10 +42,7 @@ def test_hutchinson_of_any_encoder(encoder, x):
     regularizer = keras_ae.ContractiveRegularizer(1.0, "hutchinson", probes=4)
     seed = keras.random.SeedGenerator(0)
     values = np.array(
-        [
-            float(regularizer.value_and_penalty(encoder, tf.constant(x), seed)[1])
-            for _ in range(200)
-        ]
+        [float(regularizer.value_and_penalty(encoder, tf.constant(x), seed)[1]) for _ in range(200)]
     )
     error = values.std() / np.sqrt(len(values))
     assert abs(values.mean() - squared_norm(encoder, x)) < 3 * error

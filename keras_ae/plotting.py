@@ -1,0 +1,152 @@
+"""Pictures of what a model does, as matplotlib figures that nothing else holds."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from keras_ae._optional import optional_import
+from keras_ae.retrieval.search_result import SearchResult
+from keras_ae.types import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_RIGHT, _WRONG = "#2a7f3f", "#c0392b"
+
+
+def reconstructions(originals: FloatArray, reconstructed: FloatArray) -> "Figure":
+    """Draw images above their reconstructions, with the mean squared error of each.
+
+    Args:
+        originals: Images in [0, 1], `(n, h, w)`, `(n, h, w, 1 or 3)` or flat squares
+            `(n, side * side)`; n >= 1.
+        reconstructed: Images of the same shape.
+
+    Returns:
+        A matplotlib figure; save it with `figure.savefig(path)`.
+
+    Raises:
+        ValueError: The arrays are not images, or differ in shape.
+        ImportError: matplotlib is not installed.
+
+    Example:
+
+    >>> import numpy as np, keras_ae
+    >>> x = np.random.default_rng(0).random((6, 64))
+    >>> figure = keras_ae.plotting.reconstructions(x, x.round(1))
+    """
+    above, below = _as_images("originals", originals), _as_images("reconstructed", reconstructed)
+    if above.shape != below.shape:
+        raise ValueError(
+            f"reconstructed must have the shape of originals, {above.shape}. "
+            f"Received: reconstructed with shape={below.shape}"
+        )
+    figure, axes = _grid(2, len(above))
+    errors = ((above - below) ** 2).reshape(len(above), -1).mean(axis=1)
+    for column, (x, y, error) in enumerate(zip(above, below, errors, strict=True)):
+        _draw(axes[0, column], x)
+        _draw(axes[1, column], y, f"{error:.3f}")
+    _name_rows(axes, ["input", "reconstruction\n(squared error)"])
+    return figure
+
+
+def neighbour_grid(
+    queries: FloatArray,
+    gallery: FloatArray,
+    result: SearchResult,
+    query_labels: npt.ArrayLike | None = None,
+    gallery_labels: npt.ArrayLike | None = None,
+) -> "Figure":
+    """Draw each query with its nearest neighbours and their distances, wrong labels marked.
+
+    Args:
+        queries: Images `(q, ...)` as for `reconstructions`; q >= 1.
+        gallery: Images `(n, ...)` that the ids of `result` count.
+        result: What `HammingIndex.search` gave for the queries, with at least one neighbour.
+        query_labels: `(q,)` labels, or `None` to mark nothing.
+        gallery_labels: `(n,)` labels, or `None` to mark nothing.
+
+    Returns:
+        A matplotlib figure; save it with `figure.savefig(path)`.
+
+    Raises:
+        ValueError: The arrays are not images, or do not fit `result`.
+        ImportError: matplotlib is not installed.
+
+    Example:
+
+    >>> import numpy as np, keras_ae
+    >>> x = np.random.default_rng(0).random((50, 64))
+    >>> codes = np.packbits(x > 0.5, axis=1, bitorder="little")
+    >>> index = keras_ae.HammingIndex(64)
+    >>> index.add(codes)
+    >>> figure = keras_ae.plotting.neighbour_grid(x[:4], x, index.search(codes[:4], k=5))
+    """
+    pictures, stored = _as_images("queries", queries), _as_images("gallery", gallery)
+    if result.ids.shape[0] != len(pictures) or result.ids.size == 0:
+        raise ValueError(
+            f"result must hold neighbours of the {len(pictures)} queries. "
+            f"Received: result with ids of shape={result.ids.shape}"
+        )
+    if result.ids.max() >= len(stored):
+        raise ValueError(
+            f"gallery must hold every id of result, up to {result.ids.max()}. "
+            f"Received: gallery with {len(stored)} images"
+        )
+    right = None
+    if query_labels is not None and gallery_labels is not None:
+        right = np.asarray(gallery_labels)[result.ids] == np.asarray(query_labels)[:, None]
+    figure, axes = _grid(len(pictures), 1 + result.ids.shape[1])
+    for row, picture in enumerate(pictures):
+        _draw(axes[row, 0], picture, "query" if row == 0 else "")
+        for column, identity in enumerate(result.ids[row]):
+            cell = axes[row, column + 1]
+            _draw(cell, stored[identity], str(result.distances[row, column]))
+            if right is not None:
+                _mark(cell, bool(right[row, column]))
+    return figure
+
+
+def _as_images(name: str, x: FloatArray) -> FloatArray:
+    x = np.asarray(x)
+    if x.ndim == 2 and math.isqrt(x.shape[1]) ** 2 == x.shape[1]:
+        x = x.reshape(len(x), math.isqrt(x.shape[1]), -1)
+    if x.ndim == 4 and x.shape[3] == 1:
+        x = x[..., 0]
+    if len(x) == 0 or not (x.ndim == 3 or (x.ndim == 4 and x.shape[3] == 3)) or x.size == 0:
+        raise ValueError(
+            f"{name} must be images (n, h, w), (n, h, w, 1 or 3) or flat squares, n >= 1. "
+            f"Received: {name} with shape={x.shape}"
+        )
+    return x
+
+
+def _grid(rows: int, columns: int) -> "tuple[Figure, npt.NDArray[Any]]":
+    figure = optional_import("matplotlib.figure", "plot").Figure(
+        figsize=(0.75 * columns + 0.4, 0.9 * rows + 0.2), dpi=150, layout="constrained"
+    )
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _draw(axes: "Axes", image: FloatArray, caption: str = "") -> None:
+    axes.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_title(caption, fontsize=8, pad=2)
+
+
+def _mark(axes: "Axes", right: bool) -> None:
+    color = _RIGHT if right else _WRONG
+    for spine in axes.spines.values():
+        spine.set(color=color, linewidth=1 if right else 2.5)
+    if not right:
+        # A cross too, for those who cannot tell the colours apart.
+        axes.set_title(axes.get_title() + " ✗", fontsize=8, pad=2, color=color)
+
+
+def _name_rows(axes: "npt.NDArray[Any]", names: list[str]) -> None:
+    for row, name in zip(axes[:, 0], names, strict=True):
+        row.set_ylabel(name, fontsize=7)

@@ -1,0 +1,110 @@
+"""The index on disk: a safetensors file of two tensors, `codes` and `ids`, and text metadata."""
+
+import json
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save_file
+
+from keras_ae._files import replacing
+from keras_ae.types import Codes
+
+_FORMAT = "keras_ae.HammingIndex"
+_VERSION = "1"
+
+
+def write_index(
+    path: str | os.PathLike[str], bits: int, codes: Codes, ids: npt.NDArray[np.int64]
+) -> None:
+    metadata = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "bits": str(bits),
+        "bit_order": "little",
+        "count": str(len(ids)),
+    }
+    with replacing(path) as temporary:
+        save_file({"codes": codes, "ids": ids}, temporary, metadata)
+
+
+def read_index(
+    path: str | os.PathLike[str], mmap: bool
+) -> tuple[int, Codes, npt.NDArray[np.int64]]:
+    """Return bits, codes and ids. With `mmap` the codes are mapped, read-only, and not read."""
+    try:
+        header, data_start, file_size = _read_header(path)
+        bits, count, code_start, id_start = _check_header(header, file_size - data_start)
+        codes = _map_tensor(path, "u1", (count, bits // 8), data_start + code_start)
+        ids = _map_tensor(path, "<i8", (count,), data_start + id_start)
+        if len(ids) and (ids[0] < 0 or not np.all(ids[1:] > ids[:-1])):
+            raise ValueError("ids must be >= 0 and strictly increasing")
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"path must be a readable {_FORMAT} file. Received: path={os.fspath(path)!r} ({error})"
+        ) from error
+    return (bits, codes, ids) if mmap else (bits, codes.copy(), ids.copy())
+
+
+def _read_header(path: str | os.PathLike[str]) -> tuple[Any, int, int]:
+    with open(path, "rb") as stream:
+        file_size = os.fstat(stream.fileno()).st_size
+        length = int.from_bytes(stream.read(8), "little")
+        data_start = 8 + length
+        # Checked before reading, so that a damaged length cannot ask for all the memory there is.
+        if file_size < 8 or data_start > file_size:
+            raise ValueError("not a safetensors file, or cut short")
+        return json.loads(stream.read(length).decode()), data_start, file_size
+
+
+def _check_header(header: Any, data_size: int) -> tuple[int, int, int, int]:
+    """Return bits, count, and where codes and ids start in the data."""
+    tensors = dict(header) if isinstance(header, dict) else {}
+    metadata = tensors.pop("__metadata__", None)
+    if not isinstance(metadata, dict) or metadata.get("format") != _FORMAT:
+        raise ValueError(f"its metadata does not say format={_FORMAT}")
+    if metadata.get("version") != _VERSION:
+        raise ValueError(f"version {metadata.get('version')!r}, this release reads {_VERSION!r}")
+    if metadata.get("bit_order") != "little":
+        raise ValueError(f"bit order {metadata.get('bit_order')!r}, expected 'little'")
+    bits, count = _parse_count(metadata, "bits"), _parse_count(metadata, "count")
+    if bits == 0 or bits % 8:
+        raise ValueError(f"bits={bits}, expected a positive multiple of 8")
+    code_bytes, id_bytes = count * (bits // 8), 8 * count
+    # safetensors allows no gaps, so the two tensors stand in one of two orders.
+    for code_start, id_start in ((id_bytes, 0), (0, code_bytes)):
+        expected = {
+            "codes": {
+                "dtype": "U8",
+                "shape": [count, bits // 8],
+                "data_offsets": [code_start, code_start + code_bytes],
+            },
+            "ids": {
+                "dtype": "I64",
+                "shape": [count],
+                "data_offsets": [id_start, id_start + id_bytes],
+            },
+        }
+        if tensors == expected:
+            break
+    else:
+        raise ValueError(f"tensors {tensors}, expected {expected}")
+    if data_size != code_bytes + id_bytes:
+        raise ValueError(f"{data_size} bytes of data, expected {code_bytes + id_bytes}")
+    return bits, count, code_start, id_start
+
+
+def _parse_count(metadata: dict[str, Any], name: str) -> int:
+    text = metadata.get(name)
+    if not isinstance(text, str) or not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise ValueError(f"{name} is {text!r}, expected a number")
+    return int(text)
+
+
+def _map_tensor(
+    path: str | os.PathLike[str], dtype: str, shape: tuple[int, ...], start: int
+) -> npt.NDArray[Any]:
+    if shape[0] == 0:  # an empty file region cannot be mapped
+        return np.empty(shape, dtype)
+    return np.memmap(path, dtype, "r", start, shape).view(np.ndarray)

@@ -1,0 +1,85 @@
+"""Compiled scans over packed codes. They deal in rows; ids are the index's business.
+
+A scan walks the rows in slices. The smallest distance in a slice is a loop without branches that
+LLVM vectorises, and most slices end there: nothing in them comes near enough. The few that do go
+to a separate function, kept out of line so that its branches do not spoil the fast loop.
+"""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, types
+from numba.extending import intrinsic
+
+Words: TypeAlias = npt.NDArray[np.uint64]
+
+# Long enough to pay for the test at its end, short enough that a slice is rarely opened in vain.
+SLICE = 512
+
+# All queries of a batch visit a tile of rows while the nearer caches hold it.
+_TILE_BYTES = 65536
+
+# Bounds the working memory of a search, whatever the number of queries.
+WORK_BYTES = 1 << 25
+
+
+@intrinsic
+def _popcount(_typing_context: Any, _word: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic
+def never_inline(_typing_context: Any) -> Any:
+    """Ask LLVM to keep the calling function out of line: numba has no option for it."""
+
+    def generate(context: Any, builder: Any, _signature: Any, _arguments: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.none(), generate
+
+
+@njit(nogil=True)
+def slice_distances(planes: Any, start: int, stop: int, query: Any, sums: Any) -> None:
+    # Unsigned indices, here and below: numba would test each signed one for a negative value.
+    first, last = np.uint64(start), np.uint64(stop)
+    sums[:] = 0
+    for word in range(planes.shape[0]):
+        a = query[word]
+        for i in range(first, last):
+            sums[i - first] += _popcount(planes[word, i] ^ a)
+
+
+@njit(nogil=True)
+def slice_minimum(planes: Any, start: int, query: Any, sums: Any) -> np.int64:
+    # No slices of `planes` either: counting references to them costs as much as the loop.
+    least = np.int64(1 << 62)
+    first, last = np.uint64(start), np.uint64(start + SLICE)
+    if planes.shape[0] == 1:
+        a = query[0]
+        for i in range(first, last):
+            least = min(least, _popcount(planes[0, i] ^ a))
+    elif planes.shape[0] == 2:
+        a, b = query[0], query[1]
+        for i in range(first, last):
+            least = min(least, _popcount(planes[0, i] ^ a) + _popcount(planes[1, i] ^ b))
+    elif planes.shape[0] == 4:
+        a, b, c, d = query[0], query[1], query[2], query[3]
+        for i in range(first, last):
+            ab = _popcount(planes[0, i] ^ a) + _popcount(planes[1, i] ^ b)
+            cd = _popcount(planes[2, i] ^ c) + _popcount(planes[3, i] ^ d)
+            least = min(least, ab + cd)
+    else:
+        slice_distances(planes, start, start + SLICE, query, sums)
+        for i in range(SLICE):
+            least = min(least, sums[i])
+    return least
+
+
+def rows_in_tile(planes: Words) -> int:
+    """Rows in a tile: whole slices, so that only the last slice of all can be short."""
+    return max(1, _TILE_BYTES // (8 * planes.shape[0] * SLICE)) * SLICE

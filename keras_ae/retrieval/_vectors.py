@@ -1,0 +1,29 @@
+"""Checks of the vectors that the classical hashes read."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from keras_ae._checks import check_finite
+
+
+def check_training_vectors(x: Any) -> npt.NDArray[np.float64]:
+    x = check_finite("x", x)
+    if x.ndim != 2 or not x.size:
+        raise ValueError(
+            f"x must have shape (n, features), neither of them 0. Received: x with shape={x.shape}"
+        )
+    return x.astype(np.float64)
+
+
+def check_and_centre(x: Any, mean: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
+    """Return `x - mean`, or raise: `x` must be like what was fitted, and something must be."""
+    if mean is None:
+        raise ValueError("transform must come after fit. Received: a call before fit")
+    x = check_finite("x", x)
+    if x.ndim != 2 or x.shape[1] != len(mean):
+        raise ValueError(
+            f"x must have shape (n, {len(mean)}), as in fit. Received: x with shape={x.shape}"
+        )
+    return np.subtract(x, mean, dtype=np.float64)
