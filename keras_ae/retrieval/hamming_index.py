@@ -39,6 +39,8 @@ class HammingIndex:
         ValueError: If `bits` is not a positive multiple of 8.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_ae import HammingIndex
         >>> rng = np.random.default_rng(0)
         >>> codes = rng.integers(0, 256, size=(1000, 8), dtype="uint8")
         >>> index = HammingIndex(bits=64)

@@ -36,6 +36,8 @@ class ITQ:
         ValueError: If an argument is out of range.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_ae.retrieval import ITQ
         >>> x = np.random.default_rng(0).normal(size=(100, 20))
         >>> ITQ(bits=16).fit(x).transform(x).shape
         (100, 2)

@@ -30,6 +30,7 @@ def precision_at_k(ranked_labels: npt.ArrayLike, query_labels: npt.ArrayLike, k:
         ValueError: If the shapes do not match or `k` is out of range.
 
     Example:
+        >>> from keras_ae.retrieval import precision_at_k
         >>> precision_at_k([[1, 0, 1], [2, 2, 2]], [1, 2], k=2)
         0.75
     """
@@ -62,6 +63,7 @@ def mean_average_precision(
         ValueError: If the shapes do not match or `cutoff` is out of range.
 
     Example:
+        >>> from keras_ae.retrieval import mean_average_precision
         >>> mean_average_precision([[1, 0, 1]], [1])
         0.8333333333333333
     """

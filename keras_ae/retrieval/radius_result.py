@@ -22,6 +22,8 @@ class RadiusResult:
         offsets: int64 `(q + 1,)`, from 0 to the number of hits.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_ae import HammingIndex
         >>> index = HammingIndex(bits=8)
         >>> index.add(np.array([[0], [1], [255]], dtype="uint8"))
         >>> result = index.radius_search(np.array([[0], [254]], dtype="uint8"), radius=1)

@@ -30,6 +30,8 @@ class RandomProjection:
         ValueError: If an argument is out of range.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_ae.retrieval import RandomProjection
         >>> x = np.random.default_rng(0).normal(size=(100, 20))
         >>> RandomProjection(bits=64).fit(x).transform(x).shape
         (100, 8)

@@ -15,6 +15,8 @@ class SearchResult:
         distances: int32 Hamming distances in bits, same shape.
 
     Example:
+        >>> import numpy as np
+        >>> from keras_ae import HammingIndex
         >>> index = HammingIndex(bits=8)
         >>> index.add(np.array([[0], [1], [255]], dtype="uint8"))
         >>> index.search(np.array([[3]], dtype="uint8"), k=2).ids
