@@ -27,7 +27,7 @@ def load(dataset: str, path: str | None) -> Images:
         ValueError: The name is unknown, or the file is not of that form.
     """
     if path is not None:
-        return _standardize(*_read(path), source=path)
+        return _standardize(path, *_read(path))
     if dataset == "digits":
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
@@ -36,13 +36,13 @@ def load(dataset: str, path: str | None) -> Images:
         x_train, x_test, y_train, y_test = train_test_split(
             x / 16, y, test_size=0.2, random_state=0, stratify=y
         )
-        return _standardize(x_train, y_train, x_test, y_test, source="digits")
+        return _standardize("digits", x_train, y_train, x_test, y_test)
     if dataset not in DATASETS:
         raise ValueError(f"dataset must be one of {DATASETS}. Received: dataset={dataset!r}")
     import keras
 
     (x_train, y_train), (x_test, y_test) = getattr(keras.datasets, dataset).load_data()
-    return _standardize(x_train, y_train, x_test, y_test, source=dataset)
+    return _standardize(dataset, x_train, y_train, x_test, y_test)
 
 
 def _read(path: str) -> list[np.ndarray]:
@@ -57,7 +57,7 @@ def _read(path: str) -> list[np.ndarray]:
 
 
 def _standardize(
-    x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray, source: str
+    source: str, x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray
 ) -> Images:
     parts = []
     for x, y in ((x_train, y_train), (x_test, y_test)):

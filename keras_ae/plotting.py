@@ -111,17 +111,19 @@ def neighbour_grid(
 
 
 def _as_images(name: str, x: FloatArray) -> FloatArray:
-    x = np.asarray(x)
-    if x.ndim == 2 and math.isqrt(x.shape[1]) ** 2 == x.shape[1]:
-        x = x.reshape(len(x), math.isqrt(x.shape[1]), -1)
-    if x.ndim == 4 and x.shape[3] == 1:
-        x = x[..., 0]
-    if len(x) == 0 or not (x.ndim == 3 or (x.ndim == 4 and x.shape[3] == 3)) or x.size == 0:
+    images = np.asarray(x)
+    if images.ndim == 2 and math.isqrt(images.shape[1]) ** 2 == images.shape[1]:
+        side = math.isqrt(images.shape[1])
+        images = images.reshape(-1, side, side) if images.size else images
+    if images.ndim == 4 and images.shape[3] == 1:
+        images = images[..., 0]
+    pictures = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
+    if not pictures or images.size == 0:
         raise ValueError(
             f"{name} must be images (n, h, w), (n, h, w, 1 or 3) or flat squares, n >= 1. "
-            f"Received: {name} with shape={x.shape}"
+            f"Received: {name} with shape={np.shape(x)}"
         )
-    return x
+    return images
 
 
 def _grid(rows: int, columns: int) -> "tuple[Figure, npt.NDArray[Any]]":
