@@ -29,7 +29,7 @@ def images() -> np.ndarray:
 def hasher(images: np.ndarray) -> keras_ae.SemanticHasher:
     """A hasher of 16 bits, trained for a moment. Not to be changed."""
     keras.utils.set_random_seed(1)
-    model = keras_ae.SemanticHasher.dense(20, hidden=(12,), bits=16)
+    model = keras_ae.SemanticHasher.dense(20, hidden=(12,), bits=16, stddev=0.05)
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
     model.fit(images, epochs=20, batch_size=16, verbose=0)
     return model

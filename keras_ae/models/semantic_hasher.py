@@ -71,11 +71,16 @@ class SemanticHasher(Autoencoder):
         input_dim: int,
         hidden: Sequence[int] = (512, 256),
         bits: int = 64,
-        stddev: float = 0.3,
+        stddev: float = 0.6,
         contraction: float = 1e-4,
+        code: BinaryCode | None = None,
         **kwargs: Any,
     ) -> "SemanticHasher":
         """Return a denoising, contractive hasher made of dense layers, for inputs in [0, 1].
+
+        The logits are normalised over the corrupted training data, which centres each of them at
+        the threshold, so that a bit splits the data about in half. Compile it with the loss
+        `"binary_crossentropy"`.
 
         Args:
             input_dim: Size of the input, an integer >= 1.
@@ -84,7 +89,8 @@ class SemanticHasher(Autoencoder):
             bits: Length of the code, a positive multiple of 8.
             stddev: Standard deviation of the Gaussian corruption, >= 0.
             contraction: Weight of the contractive penalty of each hidden layer, >= 0.
-            **kwargs: `code`, `name` and `dtype`, as for the class.
+            code: How the bits train; `BinaryCode("noisy", stddev=0.5)` if `None`.
+            **kwargs: `name` and `dtype`, as for the class.
 
         Returns:
             A hasher that is built and not compiled.
@@ -100,7 +106,11 @@ class SemanticHasher(Autoencoder):
             [
                 keras.Input((input_dim,)),
                 *(ContractiveDense(n, "relu", contraction=contraction) for n in hidden),
-                keras.layers.Dense(bits, name="logits"),
+                keras.layers.Dense(bits, use_bias=False),
+                # A short memory, so that a brief training is enough to settle the averages.
+                keras.layers.BatchNormalization(
+                    center=False, scale=False, momentum=0.95, name="logits"
+                ),
             ],
             name="encoder",
         )
@@ -112,7 +122,8 @@ class SemanticHasher(Autoencoder):
             ],
             name="decoder",
         )
-        hasher = cls(encoder, decoder, bits, GaussianCorruption(stddev), **kwargs)
+        code = BinaryCode("noisy", stddev=0.5) if code is None else code
+        hasher = cls(encoder, decoder, bits, GaussianCorruption(stddev), code, **kwargs)
         hasher.build((None, input_dim))
         return hasher
 
