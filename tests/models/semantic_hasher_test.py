@@ -25,10 +25,10 @@ def test_trained_codes_tell_examples_apart_and_reconstruct(hasher, images):
     assert np.mean((hasher.reconstruct(images) - images) ** 2) < np.var(images, axis=0).mean()
 
 
-def test_every_bit_of_a_dense_hasher_splits_the_data(hasher, images):
-    share = np.unpackbits(hasher.encode(images), axis=1).mean(axis=0)
-    assert share.min() > 0.2
-    assert share.max() < 0.8
+def test_the_logits_of_a_dense_hasher_are_centred_at_the_threshold(hasher, images):
+    logits = hasher.logits(images)
+    np.testing.assert_allclose(logits.mean(axis=0), 0, atol=0.5)
+    np.testing.assert_allclose(logits.std(axis=0), 1, atol=0.5)
 
 
 def test_decoding_the_codes_is_reconstructing(hasher, images):
