@@ -29,7 +29,7 @@ def test_the_logits_of_a_dense_hasher_are_centred_at_the_threshold(images):
     model = keras_ae.SemanticHasher.dense(20, hidden=(12,), bits=16, stddev=0)
     model.compile(keras.optimizers.SGD(0.0), "mse")
     assert np.abs(model.logits(images).mean(axis=0)).max() > 0.2
-    model.fit(images, epochs=100, batch_size=64, verbose=0)
+    model.fit(images, epochs=200, batch_size=64, verbose=0)
     np.testing.assert_allclose(model.logits(images).mean(axis=0), 0, atol=0.02)
 
 
