@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,10 @@ def write_index(
     }
     with replacing(path) as temporary:
         save_file({"codes": codes, "ids": ids}, temporary, metadata)
+        # safetensors makes a file that its owner alone can read; give it the mode of any new file.
+        ordinary = temporary.with_name("ordinary")
+        ordinary.touch()
+        temporary.chmod(stat.S_IMODE(ordinary.stat().st_mode))
 
 
 def read_index(

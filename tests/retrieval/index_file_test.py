@@ -232,3 +232,10 @@ def test_damage_is_refused_or_harmless(tmp_path_factory, data):
         message = "damaged"
         assert index.search(CODES, 1).ids[:, 0].tolist() == IDS.tolist()
     assert "damaged" in message
+
+
+def test_the_file_has_the_mode_of_any_new_file(tmp_path):
+    index = HammingIndex(8)
+    index.save(tmp_path / "index.safetensors")
+    (tmp_path / "other").touch()
+    assert (tmp_path / "index.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
