@@ -45,12 +45,12 @@ def contractive(estimator: str, **kwargs: Any) -> Callable[[], dict[str, Any]]:
 
 CASES = [
     Case("gaussian_corruption", keras_ae.GaussianCorruption, lambda: {"stddev": 0.5, "seed": 3},
-         random=True, checks={"expected_num_seed_generators": 1, "supports_masking": True}),
+         random=True, checks={"expected_num_seed_generators": 1}),
     Case("gaussian_corruption_rank_4", keras_ae.GaussianCorruption,
          lambda: {"stddev": 0.5, "seed": 3}, (5, 4, 3, 2), (5, 4, 3, 2), random=True),
     Case("contractive_dense", keras_ae.ContractiveDense,
          lambda: {"units": 3, "activation": "sigmoid"}, output_shape=(5, 3),
-         checks={"expected_num_trainable_weights": 2, "supports_masking": True}),
+         checks={"expected_num_trainable_weights": 2}),
     Case("contractive_dense_rank_3", keras_ae.ContractiveDense,
          lambda: {"units": 3, "activation": "gelu", "use_bias": False}, (5, 4, 16), (5, 4, 3)),
     Case("contractive_dense_jacobian", keras_ae.ContractiveDense, contractive("jacobian"),
@@ -60,11 +60,11 @@ CASES = [
     Case("contractive_dense_hutchinson", keras_ae.ContractiveDense, contractive("hutchinson"),
          output_shape=(5, 3), checks={"expected_num_seed_generators": 1}),
     Case("tied_dense", keras_ae.TiedDense, lambda: {"tied_to": built_dense()}, (5, 6),
-         checks={"expected_num_trainable_weights": 2, "supports_masking": True}),
+         checks={"expected_num_trainable_weights": 2}),
     Case("tied_dense_rank_3", keras_ae.TiedDense,
          lambda: {"tied_to": built_dense(), "activation": "relu", "use_bias": False},
          (5, 4, 6), (5, 4, 16), checks={"expected_num_trainable_weights": 1}),
-    Case("binary_code", keras_ae.BinaryCode, checks={"supports_masking": True}),
+    Case("binary_code", keras_ae.BinaryCode),
     Case("binary_code_noisy", keras_ae.BinaryCode,
          lambda: {"gradient": "noisy", "stddev": 2.0, "seed": 3}, random=True,
          checks={"expected_num_seed_generators": 1}),
@@ -121,6 +121,7 @@ def test_passes_the_layer_test_of_keras(case: Case) -> None:
         input_shape=case.input_shape,
         expected_output_shape=case.output_shape,
         run_training_check=case.differentiable,
+        supports_masking=True,
         **case.checks,
     )
 

@@ -38,6 +38,7 @@ class PackBits(keras.layers.Layer):
     def __init__(self, **kwargs: Any) -> None:
         # A tiny positive logit must not become 0 in float16 before it meets the threshold.
         super().__init__(autocast=False, **kwargs)
+        self.supports_masking = True
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
