@@ -50,16 +50,14 @@ def check_seed(seed: Any) -> int | None:
 
 
 def check_finite(name: str, x: Any) -> np.ndarray[Any, Any]:
-    """Return `x` as a NumPy array of finite numbers, floats as they are and the rest as float32."""
+    """Return `x` as a NumPy array of finite numbers, of the type they have."""
     x = np.asarray(x)
     if x.dtype.kind not in "fiub" or x.ndim < 1:
         raise ValueError(
             f"{name} must be an array of numbers with one example a row. "
             f"Received: {name} with dtype={x.dtype}, shape={x.shape}"
         )
-    if x.dtype.kind != "f":
-        return x.astype("float32")
-    if not np.isfinite(x).all():
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise ValueError(
             f"{name} must be finite. Received: {name} with "
             f"{np.count_nonzero(~np.isfinite(x))} NaN or infinite values of {x.size}"

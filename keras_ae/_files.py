@@ -17,7 +17,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     is complete; after an exception it is as it was. Either way the hidden folder is removed.
 
     Args:
-        path: Where the file or folder is to stand. Its parent folder must exist.
+        path: Where the file or folder is to stand. Its parent folder must exist. A symbolic link
+            stays one, and what it points to is replaced.
 
     Raises:
         ValueError: If the parent is missing or not writable, or a folder stands at `path` and a
@@ -27,8 +28,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         >>> with replacing("codes.bin") as temporary:
         ...     _ = temporary.write_bytes(b"1234")
     """
-    target = Path(os.path.abspath(path))
     try:
+        target = Path(os.path.realpath(path))
         workshop = Path(tempfile.mkdtemp(prefix=".keras_ae-", dir=target.parent))
     except (OSError, ValueError) as error:
         raise ValueError(

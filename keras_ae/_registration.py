@@ -7,7 +7,6 @@ program itself imports Keras, whichever of the two comes first.
 
 import importlib
 import importlib.abc
-import importlib.util
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -22,13 +21,16 @@ class _KerasWatcher(importlib.abc.MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname != "keras":
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        finders = (finder for finder in sys.meta_path if finder is not self)
+        found = (finder.find_spec(fullname, path, target) for finder in finders)
+        spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
+            # Asking for the spec is not importing: only what runs here may end the watch.
             def execute_then_register(module: ModuleType) -> None:
                 execute(module)
+                sys.meta_path.remove(self)
                 _import_modules()
 
             spec.loader.exec_module = execute_then_register  # type: ignore[method-assign]

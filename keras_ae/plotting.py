@@ -21,8 +21,8 @@ def reconstructions(originals: FloatArray, reconstructed: FloatArray) -> "Figure
     """Draw images above their reconstructions, with the mean squared error of each.
 
     Args:
-        originals: Images in [0, 1], `(n, h, w)`, `(n, h, w, 1 or 3)` or flat squares
-            `(n, side * side)`; n >= 1.
+        originals: Images, floats in [0, 1] or integers from 0 to 255: `(n, h, w)`,
+            `(n, h, w, 1 or 3)` or flat squares `(n, side * side)`; n >= 1.
         reconstructed: Images of the same shape.
 
     Returns:
@@ -86,7 +86,7 @@ def neighbour_grid(
     >>> figure = keras_ae.plotting.neighbour_grid(x[:4], x, index.search(codes[:4], k=5))
     """
     pictures, stored = _as_images("queries", queries), _as_images("gallery", gallery)
-    if result.ids.shape[0] != len(pictures) or result.ids.size == 0:
+    if result.ids.ndim != 2 or len(result.ids) != len(pictures) or result.ids.size == 0:
         raise ValueError(
             f"result must hold neighbours of the {len(pictures)} queries. "
             f"Received: result with ids of shape={result.ids.shape}"
@@ -96,6 +96,15 @@ def neighbour_grid(
             f"gallery must hold every id of result, up to {result.ids.max()}. "
             f"Received: gallery with {len(stored)} images"
         )
+    for name, labels, images in (
+        ("query_labels", query_labels, pictures),
+        ("gallery_labels", gallery_labels, stored),
+    ):
+        if labels is not None and np.shape(labels) != (len(images),):
+            raise ValueError(
+                f"{name} must have shape ({len(images)},), a label for each image. "
+                f"Received: {name} with shape={np.shape(labels)}"
+            )
     right = None
     if query_labels is not None and gallery_labels is not None:
         right = np.asarray(gallery_labels)[result.ids] == np.asarray(query_labels)[:, None]
@@ -112,6 +121,11 @@ def neighbour_grid(
 
 def _as_images(name: str, x: FloatArray) -> FloatArray:
     images = np.asarray(x)
+    if images.dtype.kind in "iu":
+        images = images / 255
+    elif images.dtype.kind not in "fb":
+        raise ValueError(f"{name} must be numbers. Received: {name} with dtype={images.dtype}")
+    images = images.astype("float64")
     if images.ndim == 2 and math.isqrt(images.shape[1]) ** 2 == images.shape[1]:
         side = math.isqrt(images.shape[1])
         images = images.reshape(-1, side, side) if images.size else images

@@ -118,3 +118,12 @@ def test_refuses_a_folder_that_cannot_be_written(tmp_path, path):
     with pytest.raises(ValueError, match=message), replacing(str(tmp_path / path)):
         raise AssertionError("the block must not run")
     assert names(tmp_path) == ["file"]
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+    with replacing(tmp_path / "link") as temporary:
+        temporary.write_text("new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "new"

@@ -73,3 +73,21 @@ def test_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'matplotlib is needed .* "keras-ae\[plot\]"'):
         plotting.reconstructions(X, X)
+
+
+def test_integers_are_pixels_of_0_to_255():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 4), dtype=np.uint8)
+    other = pixels[::-1]
+    figure = plotting.reconstructions(pixels, other)
+    errors = ((pixels / 255 - other / 255) ** 2).mean(axis=(1, 2))
+    assert titles(figure)[3:] == [f"{error:.3f}" for error in errors]
+
+
+def test_refuses_labels_and_results_of_another_shape(result):
+    with pytest.raises(ValueError, match=r"query_labels must have shape \(3,\)"):
+        plotting.neighbour_grid(X[:3], X, result, np.arange(4), np.arange(30))
+    with pytest.raises(ValueError, match=r"gallery_labels must have shape \(30,\)"):
+        plotting.neighbour_grid(X[:3], X, result, np.arange(3), np.arange(29))
+    one = keras_ae.retrieval.SearchResult(result.ids[0], result.distances[0])
+    with pytest.raises(ValueError, match="result must hold neighbours of the 4 queries"):
+        plotting.neighbour_grid(X[:4], X, one)

@@ -54,6 +54,8 @@ def to_onnx(
     (('encode',), 1.0)
     """
     onnxruntime = optional_import("onnxruntime", "export")
+    if signature is not None and not isinstance(signature, str):
+        raise ValueError(f"signature must be one name or None. Received: signature={signature!r}")
     names = None if signature is None else (signature,)
     exportable = prepare(model, inputs, names, default=1)
     path = Path(path)

@@ -90,6 +90,7 @@ def prepare(
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model. Received: model={model!r}")
+    _check_precision(model)
     spec = _input_spec(model)
     available = _signatures(model)
     names = tuple(available)[:default] if signatures is None else tuple(signatures)
@@ -103,7 +104,7 @@ def prepare(
 
 def _signatures(model: keras.Model) -> dict[str, Signature]:
     def call(part: Any) -> Callable[[Tensor], Tensor]:
-        return lambda x: part(x, training=False)
+        return lambda x: keras.tree.flatten(part(x, training=False))[0]
 
     if isinstance(model, SemanticHasher):
         logits = call(model.encoder)
@@ -117,10 +118,20 @@ def _signatures(model: keras.Model) -> dict[str, Signature]:
             "encode": Signature(call(model.encoder), "code", is_code=False),
             "reconstruct": Signature(call(model), "reconstruction", is_code=False),
         }
-    output = model.compute_output_spec(keras.KerasTensor(_input_shape(model)))
-    if not isinstance(output, keras.KerasTensor):
-        raise ValueError(f"model must have one output. Received: a model with {output}")
-    return {"serve": Signature(call(model), "output", is_code=output.dtype == "uint8")}
+    outputs = keras.tree.flatten(model(keras.KerasTensor(_input_shape(model))))
+    if len(outputs) != 1:
+        raise ValueError(f"model must have one output. Received: a model with {outputs}")
+    return {"serve": Signature(call(model), "output", is_code=outputs[0].dtype == "uint8")}
+
+
+def _check_precision(model: keras.Model) -> None:
+    for layer in model._flatten_layers():
+        if layer.compute_dtype not in {"float32", None}:
+            raise ValueError(
+                "model must compute in float32 to be exported; make it anew under that policy and "
+                f"give it the weights: set_weights(model.get_weights()). Received: {layer.name!r} "
+                f"with dtype policy {layer.dtype_policy.name!r}"
+            )
 
 
 def _input_shape(model: keras.Model) -> tuple[int | None, ...]:
@@ -151,7 +162,8 @@ def _inputs(inputs: FloatArray | None, spec: tf.TensorSpec) -> FloatArray:
                 f"Received: inputs=None for input shape {tuple(spec.shape)}"
             )
         return np.random.default_rng(0).random((_EXAMPLES, *spec.shape[1:]), dtype="float32")
-    inputs = check_finite("inputs", inputs).astype("float32")
+    with np.errstate(over="ignore"):
+        inputs = check_finite("inputs", check_finite("inputs", inputs).astype("float32"))
     if len(inputs) == 0 or not spec.shape.is_compatible_with(inputs.shape):
         raise ValueError(
             f"inputs must have the shape {tuple(spec.shape)}, with at least one example. "

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_ae._checks import check_number
 from keras_ae.ops.differentiation import is_elementwise, value_and_elementwise_derivative
 from keras_ae.regularizers.contractive_regularizer import ContractiveRegularizer
 from keras_ae.types import Config, Tensor
@@ -54,8 +55,6 @@ class ContractiveDense(keras.layers.Dense):
         During Feature Extraction, 2011.
     """
 
-    penalty_name = "contraction"
-
     def __init__(
         self,
         units: int,
@@ -69,7 +68,9 @@ class ContractiveDense(keras.layers.Dense):
         if isinstance(contraction, dict):
             contraction = keras.saving.deserialize_keras_object(contraction)
         if not isinstance(contraction, ContractiveRegularizer):
-            contraction = ContractiveRegularizer(contraction)
+            contraction = ContractiveRegularizer(
+                check_number("contraction", contraction, minimum=0)
+            )
         self.contraction = contraction
         if contraction.estimator == "exact" and not is_elementwise(self.activation, units):
             raise ValueError(
@@ -79,6 +80,11 @@ class ContractiveDense(keras.layers.Dense):
             )
         if contraction.estimator == "hutchinson":
             self.seed_generator = keras.random.SeedGenerator(contraction.seed)
+
+    @property
+    def penalty_name(self) -> str | None:
+        """Name of the loss that a training call adds, or `None` where it adds none."""
+        return "contraction" if self.contraction.strength > 0 else None
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not training or self.contraction.strength == 0:

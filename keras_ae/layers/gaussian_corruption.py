@@ -3,8 +3,10 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_ae._checks import check_number, check_seed
+from keras_ae.types import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -22,7 +24,7 @@ class GaussianCorruption(keras.layers.GaussianNoise):
         **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: Float tensor of any rank, `(n, ...)`.
+        inputs: Tensor of any rank, `(n, ...)`; integers are taken as floats.
         training: Whether to add noise.
 
     Shape:
@@ -47,3 +49,8 @@ class GaussianCorruption(keras.layers.GaussianNoise):
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(check_number("stddev", stddev, minimum=0), seed=check_seed(seed), **kwargs)
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        if not keras.backend.is_float_dtype(inputs.dtype):
+            inputs = ops.cast(inputs, self.compute_dtype)
+        return super().call(inputs, training)

@@ -76,17 +76,14 @@ class TiedDense(keras.layers.Layer):
                 "tied_to must be built before the layer that shares its kernel: call it, or give "
                 f"its model an Input. Received: tied_to={self.tied_to!r}, not built"
             )
-        if not isinstance(self.tied_to.kernel, keras.Variable):
-            raise ValueError(
-                "tied_to must hold its kernel in one variable, without LoRA or quantization. "
-                f"Received: tied_to={self.tied_to!r}"
-            )
         if input_shape[-1] != self.tied_to.units:
             raise ValueError(
                 f"The last axis of the input must be tied_to.units={self.tied_to.units}. "
                 f"Received: input_shape={tuple(input_shape)}"
             )
+        # The variable, or what stands in its place with LoRA or quantization, which is refused.
         self.kernel = self.tied_to.kernel
+        self._check_shared()
         self.bias = (
             self.add_weight(
                 name="bias",
@@ -100,6 +97,7 @@ class TiedDense(keras.layers.Layer):
         )
 
     def call(self, inputs: Tensor) -> Tensor:
+        self._check_shared()
         outputs = ops.matmul(inputs, ops.transpose(self.kernel))
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
@@ -113,7 +111,18 @@ class TiedDense(keras.layers.Layer):
             )
         return (*input_shape[:-1], self.tied_to.kernel.shape[0])
 
+    def _check_shared(self) -> None:
+        kernel = self.tied_to.kernel
+        quantized = self.tied_to.quantization_mode is not None
+        if quantized or kernel is not self.kernel or not isinstance(kernel, keras.Variable):
+            raise ValueError(
+                "tied_to must keep its kernel in one variable, without LoRA or quantization. "
+                f"Received: tied_to={self.tied_to!r}, which no longer does"
+            )
+
     def get_config(self) -> Config:
+        if self.built:
+            self._check_shared()
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),

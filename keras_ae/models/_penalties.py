@@ -7,12 +7,17 @@ import keras
 from keras_ae.types import Tensor
 
 _OTHER = "regularization"
+_KNOWN = ("keras", "keras_ae")
 
 
 def penalty_names(model: keras.Model) -> list[str]:
     """Return the names that `penalties` can give for a built model, in order of appearance."""
-    names = [name for layer in model._flatten_layers() for name in _names(layer, training=True)]
-    if any(variable.regularizer is not None for variable in model.trainable_variables):
+    layers = model._flatten_layers(include_self=False)
+    names = [name for layer in layers for name in _names(layer, training=True)]
+    # A frozen variable can be thawed later, and a layer from elsewhere can call `add_loss`.
+    decays = any(variable.regularizer is not None for variable in model.variables)
+    foreign = any(type(layer).__module__.split(".")[0] not in _KNOWN for layer in layers)
+    if decays or foreign:
         names.append(_OTHER)
     return list(dict.fromkeys(names))
 
@@ -42,8 +47,9 @@ def penalties(model: keras.Model, training: bool) -> dict[str, Tensor]:
 
 def _names(layer: keras.layers.Layer, training: bool) -> list[str]:
     names = []
-    if training and hasattr(layer, "penalty_name"):
-        names.append(layer.penalty_name)
+    own = getattr(layer, "penalty_name", None)
+    if training and own is not None:
+        names.append(own)
     if getattr(layer, "activity_regularizer", None) is not None:
         names.append(getattr(layer.activity_regularizer, "penalty_name", _OTHER))
     return names

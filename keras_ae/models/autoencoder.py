@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_ae._checks import check_finite, check_integer
 from keras_ae.models._penalties import penalties, penalty_names, training_only_names
-from keras_ae.types import Config, FloatArray, Shape, Tensor
+from keras_ae.types import Config, FloatArray, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -28,10 +28,12 @@ class Autoencoder(keras.Model):
         **kwargs: `name` and `dtype`, as in `keras.Model`.
 
     Shape:
-        Input `(n, ...)`; the reconstruction has the shape of the input.
+        Input `(n, ...)`. The output is the decoder's: to learn from `fit(x)` it has the shape of
+        the input.
 
     Raises:
-        ValueError: An argument is not a Keras layer or model.
+        ValueError: An argument is not a Keras layer or model, or the encoder returns several
+            tensors.
 
     Example:
 
@@ -71,28 +73,38 @@ class Autoencoder(keras.Model):
         self.corruption = corruption
         self._trackers: dict[str, keras.metrics.Mean] = {}
 
-    def build(self, input_shape: Shape) -> None:
+    def build(self, input_shape: Any) -> None:
+        # By a symbolic call, which builds parts of any kind and tells what they return.
+        inputs = keras.tree.map_shape_structure(
+            lambda shape: keras.KerasTensor((None, *shape[1:]), self.compute_dtype), input_shape
+        )
         if self.corruption is not None:
-            self.corruption.build(input_shape)
-        if not self.encoder.built:
-            self.encoder.build(input_shape)
-        if not self.decoder.built:
-            self.decoder.build(self.code_shape(input_shape))
+            inputs = self.corruption(inputs)
+        code = self.encoder(inputs)
+        if not isinstance(code, keras.KerasTensor):
+            raise ValueError(f"encoder must return one tensor. Received: one that returns {code}")
+        self.decoder(self.build_code(code))
         # Metrics hold variables, so they have to exist before a training step is traced.
         for name in ("reconstruction", *penalty_names(self)):
-            self._trackers[name] = keras.metrics.Mean(name=name)
+            if name not in self._trackers:
+                self._trackers[name] = keras.metrics.Mean(name=name)
 
-    def code_shape(self, input_shape: Shape) -> Shape:
-        """Return the shape of what the decoder is given for an input of `input_shape`."""
-        return tuple(self.encoder.compute_output_shape(input_shape))
+    def build_code(self, code: keras.KerasTensor) -> keras.KerasTensor:
+        """Check what the encoder returns, and return what the decoder is given. For subclasses."""
+        return code
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if self.corruption is not None:
             inputs = self.corruption(inputs, training=training)
         return self.decoder(self.encoder(inputs, training=training), training=training)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return tuple(self.decoder.compute_output_shape(self.code_shape(input_shape)))
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train as `keras.Model.fit` does; without `y`, the input is the target."""
+        return super().fit(x, _target(x, y, kwargs), *args, **kwargs)
+
+    def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate as `keras.Model.evaluate` does; without `y`, the input is the target."""
+        return super().evaluate(x, _target(x, y, kwargs), *args, **kwargs)
 
     def compute_loss(
         self,
@@ -137,7 +149,8 @@ class Autoencoder(keras.Model):
             NumPy array `(n, *code_shape)`.
 
         Raises:
-            ValueError: `x` has NaN or infinite values, whose code would mean nothing.
+            ValueError: `x` has another shape than the model's input, or it has NaN or infinite
+                values or leads to some: their code would mean nothing.
         """
         return self._in_batches(self.encoder, "x", x, batch_size)
 
@@ -170,7 +183,36 @@ class Autoencoder(keras.Model):
     ) -> np.ndarray[Any, Any]:
         check_integer("batch_size", batch_size, minimum=1)
         x = check_finite(name, x)
+        shape = getattr(self.encoder, "input_shape", None)
+        if name == "x" and isinstance(shape, list | tuple) and not _fits(x.shape, shape):
+            raise ValueError(
+                f"x must have the shape {(None, *shape[1:])}, one example a row. "
+                f"Received: x with shape={x.shape}"
+            )
+        if x.dtype.kind != "f":
+            x = x.astype(keras.config.floatx())
         # At least one batch, so that an empty array gets an empty result of the right shape.
         starts = range(0, max(len(x), 1), batch_size)
-        outputs = [function(ops.convert_to_tensor(x[i : i + batch_size])) for i in starts]
-        return np.concatenate([ops.convert_to_numpy(part) for part in outputs])
+        batches = [function(ops.convert_to_tensor(x[i : i + batch_size])) for i in starts]
+        outputs = np.concatenate([ops.convert_to_numpy(batch) for batch in batches])
+        if outputs.dtype.kind == "V":  # NumPy has no bfloat16.
+            outputs = outputs.astype("float32")
+        if not np.isfinite(outputs).all():
+            raise ValueError(
+                f"{name} must be numbers that the model computes with, to finite results. "
+                f"Received: {name} with values up to {np.abs(x).max():.3g}, which give "
+                f"{np.count_nonzero(~np.isfinite(outputs))} NaN or infinite outputs"
+            )
+        return outputs
+
+
+def _target(x: Any, y: Any, arguments: dict[str, Any]) -> Any:
+    # Keras drops the weights of examples that have no target.
+    return x if y is None and arguments.get("sample_weight") is not None else y
+
+
+def _fits(shape: tuple[int, ...], expected: Any) -> bool:
+    return len(shape) == len(expected) and all(
+        wanted is None or size == wanted
+        for size, wanted in zip(shape[1:], expected[1:], strict=True)
+    )

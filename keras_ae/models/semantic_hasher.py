@@ -11,7 +11,7 @@ from keras_ae.layers.binary_code import BinaryCode
 from keras_ae.layers.contractive_dense import ContractiveDense
 from keras_ae.layers.gaussian_corruption import GaussianCorruption
 from keras_ae.models.autoencoder import Autoencoder
-from keras_ae.types import Codes, Config, FloatArray, Shape, Tensor
+from keras_ae.types import Codes, Config, FloatArray, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_ae")
@@ -28,11 +28,12 @@ class SemanticHasher(Autoencoder):
         **kwargs: `name` and `dtype`, as in `keras.Model`.
 
     Shape:
-        Input `(n, ...)`; the reconstruction has the shape of the input; codes are `(n, bits / 8)`,
-        uint8, bit 0 lowest.
+        Input `(n, ...)`; codes are `(n, bits / 8)`, uint8, bit 0 lowest. The output is the
+        decoder's: to learn from `fit(x)` it has the shape of the input.
 
     Raises:
-        ValueError: An argument is out of its range, or the encoder does not end in `bits` units.
+        ValueError: An argument is out of its range or, when the model is built, the encoder does
+            not end in `bits` units.
 
     Example:
 
@@ -74,6 +75,7 @@ class SemanticHasher(Autoencoder):
         stddev: float = 0.6,
         contraction: float = 1e-4,
         code: BinaryCode | None = None,
+        dtype: Any = None,
         **kwargs: Any,
     ) -> "SemanticHasher":
         """Return a denoising, contractive hasher made of dense layers, for inputs in [0, 1].
@@ -90,7 +92,8 @@ class SemanticHasher(Autoencoder):
             stddev: Standard deviation of the Gaussian corruption, >= 0.
             contraction: Weight of the contractive penalty of each hidden layer, >= 0.
             code: How the bits train; `BinaryCode("noisy", stddev=0.5)` if `None`.
-            **kwargs: `name` and `dtype`, as for the class.
+            dtype: Precision or policy of every layer, as in `keras.layers.Layer`.
+            **kwargs: `name`, as for the class.
 
         Returns:
             A hasher that is built and not compiled.
@@ -99,17 +102,22 @@ class SemanticHasher(Autoencoder):
             ValueError: An argument is out of its range.
         """
         check_integer("input_dim", input_dim, minimum=1)
+        if not isinstance(hidden, Sequence) or isinstance(hidden, str):
+            raise ValueError(f"hidden must be a list of sizes. Received: hidden={hidden!r}")
         for units in hidden:
             check_integer("hidden", units, minimum=1)
         check_bits(bits)
         encoder = keras.Sequential(
             [
                 keras.Input((input_dim,)),
-                *(ContractiveDense(n, "relu", contraction=contraction) for n in hidden),
-                keras.layers.Dense(bits, use_bias=False),
+                *(
+                    ContractiveDense(n, "relu", contraction=contraction, dtype=dtype)
+                    for n in hidden
+                ),
+                keras.layers.Dense(bits, use_bias=False, dtype=dtype),
                 # A short memory, so that a brief training is enough to settle the averages.
                 keras.layers.BatchNormalization(
-                    center=False, scale=False, momentum=0.95, name="logits"
+                    center=False, scale=False, momentum=0.95, name="logits", dtype=dtype
                 ),
             ],
             name="encoder",
@@ -117,24 +125,24 @@ class SemanticHasher(Autoencoder):
         decoder = keras.Sequential(
             [
                 keras.Input((bits,)),
-                *(keras.layers.Dense(n, "relu") for n in reversed(hidden)),
-                keras.layers.Dense(input_dim, "sigmoid", name="reconstruction"),
+                *(keras.layers.Dense(n, "relu", dtype=dtype) for n in reversed(hidden)),
+                keras.layers.Dense(input_dim, "sigmoid", name="reconstruction", dtype=dtype),
             ],
             name="decoder",
         )
-        code = BinaryCode("noisy", stddev=0.5) if code is None else code
-        hasher = cls(encoder, decoder, bits, GaussianCorruption(stddev), code, **kwargs)
+        code = BinaryCode("noisy", stddev=0.5, dtype=dtype) if code is None else code
+        corruption = GaussianCorruption(stddev, dtype=dtype)
+        hasher = cls(encoder, decoder, bits, corruption, code, dtype=dtype, **kwargs)
         hasher.build((None, input_dim))
         return hasher
 
-    def code_shape(self, input_shape: Shape) -> Shape:
-        shape = super().code_shape(input_shape)
-        if len(shape) != 2 or shape[-1] != self.bits:
+    def build_code(self, code: keras.KerasTensor) -> keras.KerasTensor:
+        if len(code.shape) != 2 or code.shape[-1] != self.bits:
             raise ValueError(
                 f"encoder must return logits of shape (n, bits), with bits={self.bits}. "
-                f"Received: an encoder that returns {shape}"
+                f"Received: an encoder that returns {code.shape}"
             )
-        return shape
+        return self.code(code)
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if self.corruption is not None:
@@ -157,7 +165,8 @@ class SemanticHasher(Autoencoder):
             NumPy uint8 array `(n, bits / 8)`.
 
         Raises:
-            ValueError: `x` has NaN or infinite values, whose code would mean nothing.
+            ValueError: `x` has another shape than the model's input, or it has NaN or infinite
+                values or leads to some: their code would mean nothing.
         """
         return np.packbits(self.logits(x, batch_size) > 0, axis=-1, bitorder="little")
 

@@ -1,5 +1,6 @@
 """Binary codes: eight bits to a byte, bit 0 lowest."""
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -20,6 +21,8 @@ def pack_bits(x: Tensor) -> Tensor:
         Tensor `(..., bits / 8)`, uint8, little bit order.
     """
     inner = tuple(x.shape[1:-1])
+    if keras.backend.standardize_dtype(x.dtype) == "bool":
+        x = ops.cast(x, "int32")
     bits = ops.cast(x > 0, "int32")
     octets = ops.reshape(bits, (-1, *inner, x.shape[-1] // 8, 8))
     return ops.cast(ops.sum(octets * _POWERS, axis=-1), "uint8")

@@ -74,7 +74,7 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
 
         Args:
             encoder: Maps `(n, ...)` to `(n, ...)`, each example on its own.
-            inputs: Float tensor `(n, ...)`.
+            inputs: Tensor `(n, ...)`; integers are taken as floats.
             seed: Integer or `keras.random.SeedGenerator` for `"hutchinson"`; `self.seed` if `None`.
 
         Returns:
@@ -88,6 +88,10 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
                 'estimator must be "jacobian" or "hutchinson" to penalise an arbitrary encoder. '
                 'Received: estimator="exact"'
             )
+        inputs = ops.convert_to_tensor(inputs)
+        if not keras.backend.is_float_dtype(inputs.dtype):
+            # Integers have no derivative: it would be 0 without a word.
+            inputs = ops.cast(inputs, keras.config.floatx())
         if self.estimator == "jacobian":
             outputs, matrix = value_and_jacobian(encoder, inputs)
             return outputs, self._mean(_sum_of_squares(matrix), inputs)
@@ -124,7 +128,8 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
         }
 
     def _mean(self, total: Tensor, batch: Tensor) -> Tensor:
-        return self.strength * total / ops.cast(ops.shape(batch)[0], "float32")
+        # An empty batch, which a replica can get, has no penalty.
+        return self.strength * total / ops.cast(ops.maximum(ops.shape(batch)[0], 1), "float32")
 
 
 def _square(x: Tensor) -> Tensor:

@@ -14,7 +14,15 @@ def check_training_vectors(x: Any) -> npt.NDArray[np.float64]:
         raise ValueError(
             f"x must have shape (n, features), neither of them 0. Received: x with shape={x.shape}"
         )
-    return x.astype(np.float64)
+    x = x.astype(np.float64)
+    with np.errstate(over="ignore"):
+        size = np.sum(np.square(x))
+    if not np.isfinite(size):
+        raise ValueError(
+            "x must have squares that can be summed in float64. "
+            f"Received: x with values up to {np.abs(x).max():.3g}"
+        )
+    return x
 
 
 def check_and_centre(x: Any, mean: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,16 @@ class HammingIndex:
             ids = self._ids.view()
         ids.flags.writeable = False
         return ids
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle or a copy holds: codes and ids, without the lock and the planes."""
+        with self._lock:
+            self._settle()
+            return {"bits": self._bits, "codes": self._codes, "ids": self._ids}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["bits"])  # type: ignore[misc]
+        self._restore(state["codes"], state["ids"])
 
     def __len__(self) -> int:
         with self._lock:
@@ -179,9 +190,12 @@ class HammingIndex:
         """
         bits, codes, ids = read_index(path, mmap)
         index = cls(bits)
-        index._codes, index._ids = codes, ids
-        index._last_id = int(ids[-1]) if len(ids) else -1
+        index._restore(codes, ids)
         return index
+
+    def _restore(self, codes: Codes, ids: npt.NDArray[np.int64]) -> None:
+        self._codes, self._ids = codes, ids
+        self._last_id = int(ids[-1]) if len(ids) else -1
 
     def _check_codes(self, name: str, codes: Codes) -> Codes:
         codes = np.asarray(codes)
@@ -245,7 +259,7 @@ def _as_words(codes: Codes) -> Words:
 
 def _check_ids(ids: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:
     ids = np.asarray(ids)
-    if ids.dtype.kind not in "iu" or ids.shape != (count,):
+    if (ids.size and ids.dtype.kind not in "iu") or ids.shape != (count,):
         raise ValueError(
             f"ids must be integers of shape ({count},), one for each code. "
             f"Received: ids with dtype={ids.dtype}, shape={ids.shape}"

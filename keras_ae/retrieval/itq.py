@@ -71,11 +71,11 @@ class ITQ:
                 f"x must have at least {self.bits} features, one for each bit. "
                 f"Received: x with shape={x.shape}"
             )
-        self.mean_ = x.mean(axis=0)
-        x -= self.mean_
+        mean = x.mean(axis=0)
+        x -= mean
         _, eigenvectors = np.linalg.eigh(x.T @ x)
-        self.components_ = eigenvectors[:, : -self.bits - 1 : -1]
-        projected = x @ self.components_
+        components = eigenvectors[:, : -self.bits - 1 : -1]
+        projected = x @ components
 
         noise = np.random.default_rng(self.seed).normal(size=(self.bits, self.bits))
         rotation = np.linalg.qr(noise).Q
@@ -87,7 +87,8 @@ class ITQ:
             if turn < self.iterations:
                 left, _, right = np.linalg.svd(signs.T @ projected)
                 rotation = (left @ right).T
-        self.rotation_ = rotation
+        # All at the end: a fit that fails leaves the one before it whole.
+        self.mean_, self.components_, self.rotation_ = mean, components, rotation
         self.errors_ = np.array(errors)
         return self
 

@@ -217,6 +217,8 @@ def test_refuses_bad_arguments(kind, hasher, images, tmp_path):
         function(hasher, tmp_path / "hasher", images[:0])
     with pytest.raises(ValueError, match="inputs must be finite"):
         function(hasher, tmp_path / "hasher", np.full((2, 20), np.nan))
+    with pytest.raises(ValueError, match="inputs must be finite"):
+        function(hasher, tmp_path / "hasher", np.full((2, 20), 1e300))
     name = "encod" if kind == "onnx" else ("encod",)
     with pytest.raises(ValueError, match=r"signatures must name some of \('encode'"):
         function(hasher, tmp_path / "hasher", images, name)
@@ -226,6 +228,26 @@ def test_refuses_bad_arguments(kind, hasher, images, tmp_path):
     with pytest.raises(ValueError, match="model must have one output"):
         function(keras.Model(a, [a + 1, a + 2]), tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+
+
+@every_export
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_refuses_other_precisions_by_name(kind, policy, tmp_path):
+    hasher = keras_ae.SemanticHasher.dense(20, (8,), 8, dtype=policy)
+    with pytest.raises(ValueError, match=f"compute in float32 .* dtype policy '{policy}'"):
+        EXPORTS[kind][0](hasher, tmp_path / "hasher")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_in_a_list_is_one_output(tmp_path):
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, [keras.layers.Dense(3)(inputs)])
+    assert export.to_onnx(model, tmp_path / "model.onnx").parity.max_abs_error < 1e-5
+
+
+def test_onnx_holds_one_function(hasher, tmp_path):
+    with pytest.raises(ValueError, match="signature must be one name or None"):
+        export.to_onnx(hasher, tmp_path / "hasher.onnx", signature=["encode"])
 
 
 def test_saved_model_does_not_replace_something_else(hasher, tmp_path):

@@ -178,10 +178,27 @@ def test_an_activation_with_weights_of_its_own_is_accepted():
 
 @pytest.mark.parametrize("contraction", [-1, float("nan"), float("inf"), "0.1", None, True])
 def test_refuses_a_bad_contraction(contraction):
-    with pytest.raises(ValueError, match=r"strength must be a finite number >= 0\. Received"):
+    with pytest.raises(ValueError, match=r"contraction must be a finite number >= 0\. Received"):
         keras_ae.ContractiveDense(4, contraction=contraction)
 
 
 def test_refuses_an_unknown_argument():
     with pytest.raises(ValueError, match="contration"):
         keras_ae.ContractiveDense(4, contration=0.1)
+
+
+@pytest.mark.parametrize("estimator", ["exact", "jacobian", "hutchinson"])
+def test_integers_are_taken_as_floats(estimator):
+    contraction = keras_ae.ContractiveRegularizer(1.0, estimator, seed=0)
+    pixels = np.random.default_rng(0).integers(0, 3, (6, 5), dtype=np.uint8)
+    values = []
+    for x in (pixels, pixels.astype("float32")):
+        layer, _ = layer_and_inputs(activation="tanh", contraction=contraction)
+        layer.kernel.assign(np.linspace(-1, 1, 35).reshape(5, 7))
+        values.append(penalty(layer, x))
+    assert values[0] == values[1] > 0
+
+
+def test_an_empty_batch_has_no_penalty():
+    layer, x = layer_and_inputs(activation="tanh")
+    assert penalty(layer, x[:0]) == 0

@@ -30,3 +30,9 @@ def test_refuses_a_bad_stddev(stddev):
 def test_refuses_a_bad_seed(seed):
     with pytest.raises(ValueError, match=r"seed must be an integer >= 0\. Received: seed="):
         keras_ae.GaussianCorruption(0.1, seed=seed)
+
+
+def test_integers_are_taken_as_floats():
+    x = np.zeros((50, 4), np.uint8)
+    assert keras_ae.GaussianCorruption(0.5, seed=0)(x, training=True).numpy().std() > 0.3
+    np.testing.assert_array_equal(keras_ae.GaussianCorruption(0.5)(x), x)

@@ -35,3 +35,10 @@ def test_unpacking_is_the_inverse():
 def test_refuses_a_shape_that_is_not_whole_bytes(shape):
     with pytest.raises(ValueError, match=r"a positive multiple of 8\. Received: input_shape="):
         keras_ae.PackBits()(keras.KerasTensor(shape))
+
+
+def test_booleans_are_bits():
+    bits = np.random.default_rng(0).random((5, 16)) > 0.5
+    np.testing.assert_array_equal(
+        keras_ae.PackBits()(bits), np.packbits(bits, axis=1, bitorder="little")
+    )

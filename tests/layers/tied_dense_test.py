@@ -119,3 +119,15 @@ def test_refuses_a_partner_with_lora():
     hidden.enable_lora(2)
     with pytest.raises(ValueError, match="without LoRA"):
         keras_ae.TiedDense(hidden)(np.ones((2, 4)))
+
+
+@pytest.mark.parametrize("change", ["enable_lora", "quantize"])
+def test_a_partner_that_changes_later_is_noticed_at_once(change, x, tmp_path):
+    hidden, encoder, decoder = parts(keras.layers.Dense)
+    model = keras_ae.Autoencoder(encoder, decoder)
+    model.build((None, 6))
+    getattr(hidden, change)(2 if change == "enable_lora" else "int8")
+    with pytest.raises(ValueError, match="without LoRA or quantization"):
+        model(x)
+    with pytest.raises(ValueError, match="without LoRA or quantization"):
+        model.save(tmp_path / "model.keras")

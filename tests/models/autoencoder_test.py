@@ -139,3 +139,102 @@ def test_asks_for_a_loss(images):
     model.compile("adam")
     with pytest.raises(ValueError, match="compile must be given a loss"):
         model.fit(images, verbose=0)
+
+
+def test_weights_of_examples_count_with_and_without_targets(images):
+    weights = np.random.default_rng(0).random(64).astype("float32")
+    error = ((make_linear().reconstruct(images) - images) ** 2).mean(axis=1)
+    for y in (None, images):
+        model = make_linear()
+        model.compile(keras.optimizers.SGD(0.0), "mse")
+        history = model.fit(images, y, sample_weight=weights, batch_size=64, verbose=0).history
+        assert history["loss"][0] == pytest.approx((weights * error).mean(), rel=1e-4)
+        value = model.evaluate(images, y, 64, sample_weight=weights, verbose=0, return_dict=True)
+        assert value["loss"] == pytest.approx((weights * error).mean(), rel=1e-4)
+
+
+def make_linear():
+    keras.utils.set_random_seed(3)
+    return keras_ae.Autoencoder(
+        keras.Sequential([keras.Input((20,)), keras.layers.Dense(3)]),
+        keras.Sequential([keras.Input((3,)), keras.layers.Dense(20)]),
+    )
+
+
+class Part(keras.layers.Layer):
+    """A subclassed part that builds when it is called and adds a loss of its own."""
+
+    def __init__(self, units, loss=0.0):
+        super().__init__()
+        self.dense = keras.layers.Dense(units, kernel_regularizer=keras.regularizers.L2(0.01))
+        self.loss = loss
+
+    def call(self, inputs):
+        if self.loss:
+            self.add_loss(self.loss + 0 * keras.ops.sum(inputs))
+        return self.dense(inputs)
+
+
+def test_subclassed_parts_build_and_their_losses_have_a_name(images):
+    model = keras_ae.Autoencoder(Part(4, loss=0.5), Part(20))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    history = model.fit(images, verbose=0).history
+    assert set(history) == {"loss", "reconstruction", "regularization"}
+    kernels = [part.dense.kernel.numpy() for part in (model.encoder, model.decoder)]
+    expected = 0.5 + 0.01 * sum((kernel**2).sum() for kernel in kernels)
+    assert history["regularization"][0] == pytest.approx(expected, rel=1e-4)
+    assert history["loss"][0] == pytest.approx(
+        history["reconstruction"][0] + history["regularization"][0], rel=1e-5
+    )
+
+
+def test_no_contraction_leaves_the_other_names_right(images):
+    hidden = keras_ae.ContractiveDense(
+        4, contraction=0.0, activity_regularizer=keras_ae.LaplaceActivityRegularizer(0.5)
+    )
+    model = keras_ae.Autoencoder(
+        keras.Sequential([keras.Input((20,)), hidden]), keras.layers.Dense(20)
+    )
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    history = model.fit(images, verbose=0, batch_size=64).history
+    expected = 0.5 * np.abs(model.encode(images)).sum(axis=1).mean()
+    assert history["sparsity"][0] == pytest.approx(expected, rel=1e-4)
+    assert "contraction" not in history
+
+
+def test_parts_that_are_built_already_may_be_built_again(images):
+    noise = keras.Sequential([keras.Input((20,)), keras.layers.GaussianNoise(0.1)])
+    model = keras_ae.Autoencoder(
+        keras.Sequential([keras.Input((20,)), keras.layers.Dense(4)]), keras.layers.Dense(20), noise
+    )
+    model.compile("adam", "mse")
+    model.fit(images, verbose=0)
+    model.build((None, 20))
+    assert set(model.fit(images, verbose=0).history) == {"loss", "reconstruction"}
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_codes_can_be_decoded(images, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = make()
+        np.testing.assert_allclose(
+            model.decode(model.encode(images)), model.reconstruct(images), atol=0.02
+        )
+        with pytest.raises(ValueError, match="x must be numbers that the model computes with"):
+            model.encode(np.full((2, 20), 1e300))
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_refuses_an_encoder_of_several_outputs():
+    inputs = keras.Input((20,))
+    encoder = keras.Model(inputs, [keras.layers.Dense(3)(inputs), keras.layers.Dense(3)(inputs)])
+    with pytest.raises(ValueError, match="encoder must return one tensor"):
+        keras_ae.Autoencoder(encoder, keras.layers.Dense(20)).build((None, 20))
+
+
+@pytest.mark.parametrize("shape", [(20,), (3, 19), (3, 20, 1)])
+def test_refuses_an_input_of_another_shape(shape):
+    with pytest.raises(ValueError, match=r"x must have the shape \(None, 20\), one example a row"):
+        make().encode(np.zeros(shape))

@@ -99,3 +99,42 @@ def test_refuses_bad_inputs(hasher):
         keras_ae.SemanticHasher.dense(0)
     with pytest.raises(ValueError, match=r"hidden must be an integer >= 1\. Received: hidden=-3"):
         keras_ae.SemanticHasher.dense(20, hidden=(8, -3))
+
+
+def test_refuses_the_wrong_width_in_fit_too(images):
+    encoder = keras.Sequential([keras.Input((20,)), keras.layers.Dense(24)])
+    decoder = keras.Sequential([keras.Input((24,)), keras.layers.Dense(20)])
+    model = keras_ae.SemanticHasher(encoder, decoder, bits=8)
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError, match=r"encoder must return logits of shape \(n, bits\)"):
+        model.fit(images, verbose=0)
+
+
+def test_huge_inputs_are_refused_rather_than_given_an_empty_code(hasher):
+    with pytest.raises(ValueError, match=r"x must be numbers that the model computes with"):
+        hasher.encode(np.full((2, 20), 1e300))
+
+
+def test_the_policy_of_a_dense_hasher_is_that_of_its_layers(images):
+    model = keras_ae.SemanticHasher.dense(20, (8,), 8, dtype="mixed_float16")
+    parts = [model.corruption, *model.encoder.layers, model.code, *model.decoder.layers]
+    assert {layer.compute_dtype for layer in parts} == {"float16"}
+    model.compile("adam", "mse")
+    model.fit(images, verbose=0)
+    assert model.logits(images).dtype == np.float16
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method:UserWarning")
+def test_can_be_quantized_before_its_first_call(images):
+    model = keras_ae.SemanticHasher.dense(20, (8,), 8)
+    before = model.encode(images)
+    fresh = keras_ae.SemanticHasher.dense(20, (8,), 8)
+    fresh.set_weights(model.get_weights())
+    fresh.quantize("int8")
+    assert np.unpackbits(fresh.encode(images) ^ before).mean() < 0.2
+
+
+def test_hidden_must_be_a_list():
+    for hidden in (5, None, "12"):
+        with pytest.raises(ValueError, match="hidden must be a list of sizes"):
+            keras_ae.SemanticHasher.dense(20, hidden=hidden)

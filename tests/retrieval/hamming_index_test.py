@@ -1,5 +1,7 @@
 """HammingIndex against a brute-force oracle that shares no code with it."""
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -347,3 +349,24 @@ def test_a_refused_add_changes_nothing(ids, message, settle):
     index.add(codes[:1])
     assert index.ids.tolist() == [0, 2, 4, 5]
     assert index.search(codes, 1).ids[:, 0].tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda index: pickle.loads(pickle.dumps(index))]
+)
+def test_copies_are_equal_and_apart(duplicate):
+    codes = np.random.default_rng(0).integers(0, 256, (50, 8), dtype=np.uint8)
+    index = HammingIndex(64)
+    index.add(codes[:30], np.arange(30) * 2)
+    other = duplicate(index)
+    np.testing.assert_array_equal(other.search(codes, 5).ids, index.search(codes, 5).ids)
+    other.add(codes[30:])
+    assert (len(index), len(other)) == (30, 50)
+    index.add(codes[30:31])
+    assert index.ids[-1] == 59 == other.ids[30]
+
+
+def test_no_codes_take_no_ids():
+    index = HammingIndex(8)
+    index.add(np.empty((0, 1), np.uint8), ids=[])
+    assert len(index) == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_ae.retrieval import ITQ
+from keras_ae.retrieval import ITQ, RandomProjection
 
 
 def make_data(n=400, features=40, seed=0):
@@ -82,3 +82,21 @@ def test_refuses_fewer_features_than_bits():
 def test_refuses_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         ITQ(**arguments)
+
+
+@pytest.mark.parametrize("cls", [ITQ, RandomProjection])
+def test_large_integers_keep_their_precision(cls):
+    x = np.random.default_rng(0).integers(0, 50, (100, 16)) + 1_700_000_000
+    codes = cls(8).fit(x).transform(x)
+    np.testing.assert_array_equal(codes, cls(8).fit(x.astype("float64")).transform(x))
+    assert len(np.unique(codes)) > 10
+
+
+@pytest.mark.parametrize("cls", [ITQ, RandomProjection])
+def test_a_fit_that_fails_leaves_the_one_before_it(cls):
+    x = np.random.default_rng(0).normal(size=(100, 16))
+    hasher = cls(8).fit(x)
+    codes = hasher.transform(x)
+    with pytest.raises(ValueError, match="x must have squares that can be summed"):
+        hasher.fit(x * 1e200)
+    np.testing.assert_array_equal(hasher.transform(x), codes)
