@@ -238,3 +238,25 @@ def test_refuses_an_encoder_of_several_outputs():
 def test_refuses_an_input_of_another_shape(shape):
     with pytest.raises(ValueError, match=r"x must have the shape \(None, 20\), one example a row"):
         make().encode(np.zeros(shape))
+
+
+class Shift(keras.layers.Layer):
+    """A corruption whose effect is known: adds 1 in training."""
+
+    def call(self, inputs, training=False):
+        return inputs + 1.0 if training else inputs
+
+
+@pytest.mark.parametrize("cls", [keras_ae.Autoencoder, keras_ae.SemanticHasher])
+def test_the_corrupted_input_is_mapped_to_the_clean_one(images, cls):
+    encoder = keras.Sequential([keras.Input((20,)), keras.layers.Dense(8, name="logits")])
+    decoder = keras.Sequential([keras.Input((8,)), keras.layers.Dense(20)])
+    options = {"bits": 8} if cls is keras_ae.SemanticHasher else {}
+    model = cls(encoder, decoder, corruption=Shift(), **options)
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    history = model.fit(images, validation_data=(images,), batch_size=64, verbose=0).history
+    noisy = ((model.reconstruct(images + 1) - images) ** 2).mean()
+    clean = ((model.reconstruct(images) - images) ** 2).mean()
+    assert history["reconstruction"][0] == pytest.approx(noisy, rel=1e-4)
+    assert history["val_reconstruction"][0] == pytest.approx(clean, rel=1e-4)
+    assert abs(noisy - clean) > 1e-3
