@@ -122,9 +122,11 @@ class Autoencoder(keras.Model):
             )
         terms = {"reconstruction": self._compile_loss(target, y_pred, sample_weight)}
         terms |= penalties(self, training)
+        # By examples, as Keras averages the loss: a partial batch counts for less.
+        examples = ops.shape(keras.tree.flatten(x)[0])[0]
         for name, tracker in self._trackers.items():
             if name in terms:
-                tracker.update_state(terms[name])
+                tracker.update_state(terms[name], sample_weight=examples)
         return sum(terms.values())
 
     def compute_metrics(
