@@ -25,8 +25,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             file was written.
 
     Example:
-        >>> with replacing("codes.bin") as temporary:
+        >>> path = Path(tempfile.mkdtemp(), "codes.bin")
+        >>> with replacing(path) as temporary:
         ...     _ = temporary.write_bytes(b"1234")
+        >>> path.read_bytes()
+        b'1234'
     """
     try:
         target = Path(os.path.realpath(path))
