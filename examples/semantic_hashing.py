@@ -109,8 +109,9 @@ def compare(hasher: keras_ae.SemanticHasher, index: keras_ae.HammingIndex, image
         other.add(coder.fit(images.x_train).transform(images.x_train))
         return lambda x: other.search(coder.transform(x), k=len(other)).ids
 
+    lengths = np.linalg.norm(images.x_train, axis=1)
+
     def by_cosine(x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        lengths = np.linalg.norm(images.x_train, axis=1)
         return np.argsort(-(x @ images.x_train.T) / np.maximum(lengths, 1e-9), axis=1)
 
     ranks: dict[str, Rank] = {

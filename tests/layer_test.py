@@ -96,8 +96,6 @@ def fit(case: Case, model: keras.Model, jit_compile: bool) -> list[float]:
     # 11 examples in batches of 4: the last batch is partial.
     x = data(case, 11)
     y = np.zeros((11, *case.output_shape[1:-1], 2), "float32")
-    if not case.differentiable:
-        y = np.zeros((11, *case.input_shape[1:-1], 2), "float32")
     model.compile(keras.optimizers.SGD(0.01), loss={"y": "mse"}, jit_compile=jit_compile)
     losses: list[float] = model.fit(x, {"y": y}, epochs=2, batch_size=4, verbose=0).history["loss"]
     return losses

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated as schema
 
 from keras_ae._files import replacing
 from keras_ae._optional import optional_import
@@ -85,7 +86,6 @@ def _convert(exportable: Exportable) -> bytes:
 
 
 def _operators(content: bytes) -> tuple[str, ...]:
-    schema = optional_import("tensorflow.lite.python.schema_py_generated", "export")
     names = {number: name for name, number in vars(schema.BuiltinOperator).items()}
     codes = schema.ModelT.InitFromPackedBuf(content, 0).operatorCodes
     operators = {names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in codes}

@@ -83,20 +83,21 @@ class Autoencoder(keras.Model):
         code = self.encoder(inputs)
         if not isinstance(code, keras.KerasTensor):
             raise ValueError(f"encoder must return one tensor. Received: one that returns {code}")
-        self.decoder(self.build_code(code))
+        self.decoder(self.decoder_input(code))
         # Metrics hold variables, so they have to exist before a training step is traced.
         for name in ("reconstruction", *penalty_names(self)):
             if name not in self._trackers:
                 self._trackers[name] = keras.metrics.Mean(name=name)
 
-    def build_code(self, code: keras.KerasTensor) -> keras.KerasTensor:
-        """Check what the encoder returns, and return what the decoder is given. For subclasses."""
-        return code
+    def decoder_input(self, encoded: Tensor, training: bool | None = None) -> Tensor:
+        """Return what the decoder is given for what the encoder returned. For subclasses."""
+        return encoded
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if self.corruption is not None:
             inputs = self.corruption(inputs, training=training)
-        return self.decoder(self.encoder(inputs, training=training), training=training)
+        encoded = self.encoder(inputs, training=training)
+        return self.decoder(self.decoder_input(encoded, training), training=training)
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train as `keras.Model.fit` does; without `y`, the input is the target."""

@@ -136,19 +136,13 @@ class SemanticHasher(Autoencoder):
         hasher.build((None, input_dim))
         return hasher
 
-    def build_code(self, code: keras.KerasTensor) -> keras.KerasTensor:
-        if len(code.shape) != 2 or code.shape[-1] != self.bits:
+    def decoder_input(self, encoded: Tensor, training: bool | None = None) -> Tensor:
+        if len(encoded.shape) != 2 or encoded.shape[-1] != self.bits:
             raise ValueError(
                 f"encoder must return logits of shape (n, bits), with bits={self.bits}. "
-                f"Received: an encoder that returns {code.shape}"
+                f"Received: an encoder that returns {tuple(encoded.shape)}"
             )
-        return self.code(code)
-
-    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        if self.corruption is not None:
-            inputs = self.corruption(inputs, training=training)
-        logits = self.encoder(inputs, training=training)
-        return self.decoder(self.code(logits, training=training), training=training)
+        return self.code(encoded, training=training)
 
     def logits(self, x: FloatArray, batch_size: int = 256) -> FloatArray:
         """Return the logits of an array, `(n, bits)`; the sign of each is a bit. See `encode`."""
