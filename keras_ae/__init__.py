@@ -34,10 +34,20 @@ _HOMES = {
     "LaplaceActivityRegularizer": "keras_ae.regularizers",
     "HammingIndex": "keras_ae.retrieval",
 }
-_SUBMODULES = ("export", "layers", "models", "ops", "plotting", "regularizers", "retrieval")
+_SUBMODULES = (
+    "callbacks",
+    "export",
+    "layers",
+    "metrics",
+    "models",
+    "ops",
+    "plotting",
+    "regularizers",
+    "retrieval",
+)
 
 __version__ = "0.1.0"
-__all__ = ["export", "layers", "models", "ops", "plotting", "regularizers", "retrieval", *_HOMES]  # noqa: PLE0604
+__all__ = [*_SUBMODULES, *_HOMES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-_MODULES = ("keras_ae.layers", "keras_ae.regularizers", "keras_ae.models")
+_MODULES = tuple(f"keras_ae.{part}" for part in ("regularizers", "layers", "metrics", "models"))
 
 
 class _KerasWatcher(importlib.abc.MetaPathFinder):

@@ -82,9 +82,9 @@ class ContractiveDense(keras.layers.Dense):
             self.seed_generator = keras.random.SeedGenerator(contraction.seed)
 
     @property
-    def penalty_name(self) -> str | None:
-        """Name of the loss that a training call adds, or `None` where it adds none."""
-        return "contraction" if self.contraction.strength > 0 else None
+    def penalty_names(self) -> tuple[str, ...]:
+        """Names of the losses that a training call adds, in their order."""
+        return ("contraction",) if self.contraction.strength > 0 else ()
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not training or self.contraction.strength == 0:

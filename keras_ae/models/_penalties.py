@@ -12,11 +12,11 @@ _KNOWN = ("keras", "keras_ae")
 
 def penalty_names(model: keras.Model) -> list[str]:
     """Return the names that `penalties` can give for a built model, in order of appearance."""
-    layers = model._flatten_layers(include_self=False)
-    names = [name for layer in layers for name in _names(layer, training=True)]
+    names = [name for layer in model._flatten_layers() for name in _names(layer, training=True)]
     # A frozen variable can be thawed later, and a layer from elsewhere can call `add_loss`.
     decays = any(variable.regularizer is not None for variable in model.variables)
-    foreign = any(type(layer).__module__.split(".")[0] not in _KNOWN for layer in layers)
+    parts = model._flatten_layers(include_self=False)
+    foreign = any(type(part).__module__.split(".")[0] not in _KNOWN for part in parts)
     if decays or foreign:
         names.append(_OTHER)
     return list(dict.fromkeys(names))
@@ -36,7 +36,7 @@ def penalties(model: keras.Model, training: bool) -> dict[str, Tensor]:
     """
     sums: dict[str, Tensor] = {}
     for layer in model._flatten_layers():
-        # A layer adds its own penalty in `call` and Keras that of the activity after it.
+        # A layer adds its own penalties in `call` and Keras that of the activity after it.
         names = cycle(_names(layer, training) or [_OTHER])
         for name, value in zip(names, layer._get_own_losses(), strict=False):
             sums[name] = sums.get(name, 0.0) + value
@@ -46,10 +46,7 @@ def penalties(model: keras.Model, training: bool) -> dict[str, Tensor]:
 
 
 def _names(layer: keras.layers.Layer, training: bool) -> list[str]:
-    names = []
-    own = getattr(layer, "penalty_name", None)
-    if training and own is not None:
-        names.append(own)
+    names = list(getattr(layer, "penalty_names", ())) if training else []
     if getattr(layer, "activity_regularizer", None) is not None:
         names.append(getattr(layer.activity_regularizer, "penalty_name", _OTHER))
     return names

@@ -121,14 +121,24 @@ class Autoencoder(keras.Model):
             raise ValueError(
                 "compile must be given a loss between input and reconstruction. Received: loss=None"
             )
-        terms = {"reconstruction": self._compile_loss(target, y_pred, sample_weight)}
-        terms |= penalties(self, training)
+        terms = {"reconstruction": self.reconstruction_loss(target, y_pred, sample_weight)}
+        terms |= self.penalty_losses(training)
         # By examples, as Keras averages the loss: a partial batch counts for less.
         examples = ops.shape(keras.tree.flatten(x)[0])[0]
         for name, tracker in self._trackers.items():
             if name in terms:
                 tracker.update_state(terms[name], sample_weight=examples)
         return sum(terms.values())
+
+    def reconstruction_loss(
+        self, target: Tensor, reconstruction: Tensor, sample_weight: Tensor = None
+    ) -> Tensor:
+        """Return the compiled loss between target and reconstruction. For subclasses."""
+        return self._compile_loss(target, reconstruction, sample_weight)
+
+    def penalty_losses(self, training: bool) -> dict[str, Tensor]:
+        """Return the sums of the losses that the layers added, by name. For subclasses."""
+        return penalties(self, training)
 
     def compute_metrics(
         self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None

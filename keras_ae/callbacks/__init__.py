@@ -1,0 +1,3 @@
+"""What happens between the epochs of a training."""
+
+import keras  # noqa: F401  # First: see keras_ae/_registration.py.

@@ -1,0 +1,3 @@
+"""What a code is like: how sparse, how saturated, how contracted, how much it explains."""
+
+import keras  # noqa: F401  # First: see keras_ae/_registration.py.
