@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from keras_ae import export as export
     from keras_ae import plotting as plotting
     from keras_ae.layers import BinaryCode as BinaryCode
+    from keras_ae.layers import Contractive as Contractive
     from keras_ae.layers import ContractiveDense as ContractiveDense
     from keras_ae.layers import GaussianCorruption as GaussianCorruption
     from keras_ae.layers import PackBits as PackBits
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BinaryCode": "keras_ae.layers",
+    "Contractive": "keras_ae.layers",
     "ContractiveDense": "keras_ae.layers",
     "GaussianCorruption": "keras_ae.layers",
     "PackBits": "keras_ae.layers",

@@ -34,6 +34,10 @@ class Case:
         return self.layer(**self.arguments(), **kwargs)
 
 
+def encoder(*parts: keras.layers.Layer) -> keras.Sequential:
+    return keras.Sequential([*parts])
+
+
 def contractive(estimator: str, **kwargs: Any) -> Callable[[], dict[str, Any]]:
     return lambda: {
         "units": 3,
@@ -59,6 +63,23 @@ CASES = [
          contractive("jacobian", activation="softmax"), output_shape=(5, 3)),
     Case("contractive_dense_hutchinson", keras_ae.ContractiveDense, contractive("hutchinson"),
          output_shape=(5, 3), checks={"expected_num_seed_generators": 1}),
+    Case("contractive_dense_curvature", keras_ae.ContractiveDense,
+         lambda: {"units": 3, "activation": "tanh",
+                  "contraction": keras_ae.ContractiveRegularizer(0.1, curvature=0.1, seed=3)},
+         output_shape=(5, 3), checks={"expected_num_seed_generators": 1}),
+    Case("contractive_stack", keras_ae.Contractive,
+         lambda: {"layer": encoder(
+             keras.layers.Dense(6, "tanh"), keras.layers.BatchNormalization(),
+             keras.layers.Dense(3, "sigmoid"))}, output_shape=(5, 3),
+         # The layer inside has a policy of its own, which decides.
+         checks={"run_mixed_precision_check": False}),
+    Case("contractive_convolution", keras_ae.Contractive,
+         lambda: {"layer": encoder(
+             keras.layers.Conv1D(3, 2, activation="tanh"), keras.layers.Dropout(0.2, seed=1)),
+             "contraction": keras_ae.ContractiveRegularizer(
+                 0.1, "hutchinson", curvature=0.1, seed=3)},
+         (5, 4, 16), (5, 3, 3),
+         checks={"expected_num_seed_generators": 2, "run_mixed_precision_check": False}),
     Case("tied_dense", keras_ae.TiedDense, lambda: {"tied_to": built_dense()}, (5, 6),
          checks={"expected_num_trainable_weights": 2}),
     Case("tied_dense_rank_3", keras_ae.TiedDense,

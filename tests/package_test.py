@@ -15,6 +15,7 @@ ROOT = Path(keras_ae.__file__).parent
 PUBLIC = {
     "Autoencoder",
     "BinaryCode",
+    "Contractive",
     "ContractiveDense",
     "ContractiveRegularizer",
     "GaussianCorruption",

@@ -3,6 +3,7 @@
 import keras  # noqa: F401  # First: see keras_ae/_registration.py.
 
 from keras_ae.layers.binary_code import BinaryCode as BinaryCode
+from keras_ae.layers.contractive import Contractive as Contractive
 from keras_ae.layers.contractive_dense import ContractiveDense as ContractiveDense
 from keras_ae.layers.gaussian_corruption import GaussianCorruption as GaussianCorruption
 from keras_ae.layers.pack_bits import PackBits as PackBits

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_ae._checks import check_number
 from keras_ae.ops.differentiation import is_elementwise, value_and_elementwise_derivative
+from keras_ae.regularizers._jacobians import DenseJacobian
 from keras_ae.regularizers.contractive_regularizer import ContractiveRegularizer
 from keras_ae.types import Config, Tensor
 
@@ -65,42 +65,40 @@ class ContractiveDense(keras.layers.Dense):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, activation=activation, use_bias=use_bias, **kwargs)
-        if isinstance(contraction, dict):
-            contraction = keras.saving.deserialize_keras_object(contraction)
-        if not isinstance(contraction, ContractiveRegularizer):
-            contraction = ContractiveRegularizer(
-                check_number("contraction", contraction, minimum=0)
-            )
-        self.contraction = contraction
+        self.contraction = contraction = ContractiveRegularizer.of(contraction)
         if contraction.estimator == "exact" and not is_elementwise(self.activation, units):
             raise ValueError(
                 "activation must act on each element alone for the closed form; for others give "
                 'contraction=ContractiveRegularizer(strength, estimator="jacobian"). '
                 f"Received: activation={activation!r}"
             )
-        if contraction.estimator == "hutchinson":
+        if contraction.is_random:
             self.seed_generator = keras.random.SeedGenerator(contraction.seed)
 
     @property
     def penalty_names(self) -> tuple[str, ...]:
         """Names of the losses that a training call adds, in their order."""
-        return ("contraction",) if self.contraction.strength > 0 else ()
+        return self.contraction.penalty_names
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        if not training or self.contraction.strength == 0:
+        if not training or not self.penalty_names:
             return super().call(inputs, training=training)
+        seed = getattr(self, "seed_generator", None)
         if self.contraction.estimator == "exact":
-            z = ops.matmul(inputs, self.kernel)
-            if self.use_bias:
-                z = ops.add(z, self.bias)
-            outputs, derivative = value_and_elementwise_derivative(self.activation, z)
-            self.add_loss(self.contraction.dense_penalty(self.kernel, derivative))
-            return outputs
-        outputs, penalty = self.contraction.value_and_penalty(
-            super().call, inputs, seed=getattr(self, "seed_generator", None)
-        )
-        self.add_loss(penalty)
+            outputs, jacobian = self._value_and_jacobian(inputs)
+            penalties = self.contraction.penalties(jacobian, self._value_and_jacobian, inputs, seed)
+        else:
+            outputs, penalties = self.contraction.value_and_penalties(super().call, inputs, seed)
+        for name in self.penalty_names:
+            self.add_loss(penalties[name])
         return outputs
+
+    def _value_and_jacobian(self, inputs: Tensor) -> tuple[Tensor, DenseJacobian]:
+        z = ops.matmul(inputs, self.kernel)
+        if self.use_bias:
+            z = ops.add(z, self.bias)
+        outputs, slope = value_and_elementwise_derivative(self.activation, z)
+        return outputs, DenseJacobian([self.kernel], [None, slope])
 
     def get_config(self) -> Config:
         config: Config = super().get_config()

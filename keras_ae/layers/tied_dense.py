@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_ae._sharing import always_save_as_shared
 from keras_ae.types import Config, Shape, Tensor
 
 
@@ -62,7 +63,7 @@ class TiedDense(keras.layers.Layer):
             raise ValueError(f"tied_to must be a keras.layers.Dense. Received: tied_to={tied_to!r}")
         # Past Keras's tracking: the partner is not a sublayer, or its losses would count twice.
         object.__setattr__(self, "tied_to", tied_to)
-        _always_save_as_shared(tied_to)
+        always_save_as_shared(tied_to)
         self.activation = keras.activations.get(activation)
         self.use_bias = use_bias
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -139,30 +140,3 @@ class TiedDense(keras.layers.Layer):
         config = dict(config)
         config["tied_to"] = keras.saving.deserialize_keras_object(config["tied_to"])
         return cls(**config)
-
-
-def _always_save_as_shared(layer: keras.layers.Layer) -> None:
-    """Make `layer` carry the id by which a saved file recognises a shared object.
-
-    Keras gives that id when it meets an object for the second time, and then marks the first
-    configuration as well. A nested model has copied its layers' configurations by then, so the
-    first one stays unmarked and the loaded layers are no longer shared. Serializing the layer once
-    more, before its own serialization ends, makes that one the second.
-    """
-    if "get_config" in vars(layer):
-        return
-    get_config = layer.get_config
-    inside = False
-
-    def get_config_of_shared() -> Config:
-        nonlocal inside
-        if not inside:
-            inside = True
-            try:
-                keras.saving.serialize_keras_object(layer)
-            finally:
-                inside = False
-        config: Config = get_config()
-        return config
-
-    object.__setattr__(layer, "get_config", get_config_of_shared)

@@ -1,11 +1,16 @@
 """Derivatives of tensor functions: the only module of layers and models that knows the backend."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import tensorflow as tf
 
 from keras_ae.types import Tensor, TensorFunction
+
+# A list of tapes for each thread: a distribution strategy traces its replicas in threads.
+_active = threading.local()
 
 
 def value_and_elementwise_derivative(function: TensorFunction, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -18,8 +23,7 @@ def value_and_elementwise_derivative(function: TensorFunction, x: Tensor) -> tup
     Returns:
         Two tensors of the shape of `x`.
     """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(x)
+    with _watching(x) as tape:
         y = function(x)
     return y, tape.gradient(y, x, unconnected_gradients="zero")
 
@@ -34,8 +38,7 @@ def value_and_jacobian(function: TensorFunction, x: Tensor) -> tuple[Tensor, Ten
     Returns:
         `f(x)`, and the Jacobian `(n, *output_shape, *input_shape)`.
     """
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(x)
+    with _watching(x) as tape:
         y = function(x)
     return y, tape.batch_jacobian(y, x, unconnected_gradients="zero")
 
@@ -52,14 +55,42 @@ def value_and_vjp(function: TensorFunction, x: Tensor) -> tuple[Tensor, Callable
         may be called many times and does not evaluate `f` again.
     """
     # Persistent, so that every call of the map shares the one forward pass.
-    with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-        tape.watch(x)
+    with _watching(x, persistent=True) as tape:
         y = function(x)
 
     def pull_back(vectors: Tensor) -> Tensor:
         return tape.gradient(y, x, output_gradients=vectors, unconnected_gradients="zero")
 
     return y, pull_back
+
+
+@contextmanager
+def held_constant() -> Iterator[None]:
+    """What is computed inside is a constant for the derivatives that this module is taking.
+
+    A training step around them, which differentiates with respect to weights, still sees through.
+    """
+    tapes = getattr(_active, "tapes", [])
+    _active.tapes = []
+    try:
+        with ExitStack() as stopped:
+            for tape in tapes:
+                stopped.enter_context(tape.stop_recording())
+            yield
+    finally:
+        _active.tapes = tapes
+
+
+@contextmanager
+def _watching(x: Tensor, persistent: bool = False) -> Iterator[tf.GradientTape]:
+    outer = getattr(_active, "tapes", [])
+    with tf.GradientTape(persistent=persistent, watch_accessed_variables=False) as tape:
+        _active.tapes = [*outer, tape]
+        try:
+            tape.watch(x)
+            yield tape
+        finally:
+            _active.tapes = outer
 
 
 def is_elementwise(function: TensorFunction, units: int) -> bool:

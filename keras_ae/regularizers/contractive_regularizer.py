@@ -1,5 +1,6 @@
 """The penalty of the contractive autoencoder."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import keras
@@ -7,26 +8,46 @@ from keras import ops
 
 from keras_ae._checks import check_choice, check_integer, check_number, check_seed
 from keras_ae.ops.differentiation import value_and_jacobian, value_and_vjp
+from keras_ae.regularizers._batch_statistics import BatchStatistics
+from keras_ae.regularizers._dense_stack import dense_stack, value_and_factors
+from keras_ae.regularizers._jacobians import (
+    DenseJacobian,
+    Jacobian,
+    ProjectedJacobian,
+    WholeJacobian,
+)
 from keras_ae.types import Config, Tensor, TensorFunction
+
+Evaluation = Callable[[Tensor], tuple[Tensor, Jacobian]]
+"""From inputs to the outputs and the Jacobian there."""
 
 
 @keras.saving.register_keras_serializable("keras_ae")
 class ContractiveRegularizer(keras.regularizers.Regularizer):
     """Squared Frobenius norm of an encoder's Jacobian, averaged over the batch.
 
-    `penalty = strength * mean_b sum_ij (d h_i(x_b) / d x_bj)^2`
+    `contraction = strength * mean_b ||J(x_b)||^2`, with `||J||^2 = sum_ij (d h_i / d x_j)^2`
+
+    `curvature = curvature * mean_b E_e ||J(x_b) - J(x_b + e)||^2`, with `e ~ N(0, stddev^2)`
+
+    The second, optional term penalises how fast the Jacobian changes (CAE+H).
 
     A Keras activity regularizer never sees a layer's input, so this one is not called on an
-    output: give it to `ContractiveDense(contraction=...)`, or call `value_and_penalty`.
+    output: give it to `ContractiveDense` or `Contractive`, or call `value_and_penalties`.
 
     Args:
-        strength: Weight of the penalty, a finite number >= 0.
-        estimator: `"exact"`, the closed form of a layer `activation(x W + b)` with an elementwise
-            activation; `"jacobian"`, the whole Jacobian by automatic differentiation, right for any
-            encoder and slow; `"hutchinson"`, an unbiased estimate from `probes` random projections
-            of the outputs, one backward pass each.
+        strength: Weight of the contraction, a finite number >= 0.
+        estimator: `"exact"`, for stacks of dense layers with elementwise activations: a closed form
+            for one, the product of the layers' Jacobians from the narrow side for several;
+            `"jacobian"`, the whole Jacobian by automatic differentiation, right for any encoder and
+            slow; `"hutchinson"`, an unbiased estimate from `probes` random projections of the
+            outputs, one backward pass each.
         probes: Projections an example for `"hutchinson"`, an integer >= 1.
-        seed: Integer >= 0 that makes the projections reproducible, or `None`.
+        curvature: Weight of the change of the Jacobian, a finite number >= 0. Each noise sample
+            costs about as much as the contraction.
+        stddev: Standard deviation of `e` in units of the input, a finite number > 0.
+        samples: Noise samples that estimate the expectation, an integer >= 1.
+        seed: Integer >= 0 that makes projections and noise reproducible, or `None`.
 
     Raises:
         ValueError: An argument is out of its range.
@@ -41,8 +62,9 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
 
     Reference:
         Rifai, Vincent, Muller, Glorot, Bengio: Contractive Auto-Encoders: Explicit Invariance
-        During Feature Extraction, 2011. Hutchinson: A Stochastic Estimator of the Trace of the
-        Influence Matrix, 1989.
+        During Feature Extraction, 2011. Rifai, Mesnil, Vincent, Muller, Bengio, Dauphin, Glorot:
+        Higher Order Contractive Auto-Encoder, 2011. Hutchinson: A Stochastic Estimator of the
+        Trace of the Influence Matrix, 1989.
     """
 
     estimators: ClassVar[tuple[str, ...]] = ("exact", "jacobian", "hutchinson")
@@ -52,90 +74,152 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
         strength: float,
         estimator: str = "exact",
         probes: int = 1,
+        curvature: float = 0.0,
+        stddev: float = 0.1,
+        samples: int = 1,
         seed: int | None = None,
     ) -> None:
         self.strength = check_number("strength", strength, minimum=0)
         self.estimator = check_choice("estimator", estimator, self.estimators)
         self.probes = check_integer("probes", probes, minimum=1)
+        self.curvature = check_number("curvature", curvature, minimum=0)
+        self.stddev = check_number("stddev", stddev, minimum=0, exclusive=True)
+        self.samples = check_integer("samples", samples, minimum=1)
         self.seed = check_seed(seed)
+
+    @classmethod
+    def of(cls, contraction: Any) -> "ContractiveRegularizer":
+        """Return what `contraction` stands for: a regularizer, its serialized form, or a weight."""
+        if isinstance(contraction, dict):
+            contraction = keras.saving.deserialize_keras_object(contraction)
+        if isinstance(contraction, cls):
+            return contraction
+        return cls(check_number("contraction", contraction, minimum=0))
+
+    @property
+    def penalty_names(self) -> tuple[str, ...]:
+        """Names of the terms with a weight above 0."""
+        weights = {"contraction": self.strength, "curvature": self.curvature}
+        return tuple(name for name, weight in weights.items() if weight > 0)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether a value takes random numbers."""
+        return self.curvature > 0 or (self.estimator == "hutchinson" and self.strength > 0)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Refuse to act on an output alone."""
         raise ValueError(
-            "ContractiveRegularizer must be given as ContractiveDense(contraction=...): it needs "
-            "the layer's input, which an activity_regularizer or kernel_regularizer never sees. "
+            "ContractiveRegularizer must be given as ContractiveDense(contraction=...) or "
+            "Contractive(layer, contraction): it needs the layer's input, which an "
+            "activity_regularizer or kernel_regularizer never sees. "
             f"Received: a call on {x!r}"
         )
 
-    def value_and_penalty(
+    def value_and_penalties(
         self, encoder: TensorFunction, inputs: Tensor, seed: Any = None
-    ) -> tuple[Tensor, Tensor]:
-        """Evaluate any encoder and its penalty, by `"jacobian"` or `"hutchinson"`.
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Evaluate an encoder as in training, and its penalties.
+
+        The penalties see the forward pass that gives the outputs: the same dropout masks, and batch
+        statistics taken as constants. `J(x + e)` is that of the same function at another point.
 
         Args:
-            encoder: Maps `(n, ...)` to `(n, ...)`, each example on its own.
+            encoder: A layer or model with one input and one output, `(n, ...)` to `(n, ...)`, or a
+                function. Each example is mapped on its own, but for `BatchNormalization`.
             inputs: Tensor `(n, ...)`; integers are taken as floats.
-            seed: Integer or `keras.random.SeedGenerator` for `"hutchinson"`; `self.seed` if `None`.
+            seed: Integer or `keras.random.SeedGenerator`; `self.seed` if `None`.
 
         Returns:
-            The encoder's outputs, and a float32 scalar: `strength` times the mean over the batch.
+            The encoder's outputs, and by name (`penalty_names`) float32 scalars, each its weight
+            times the mean over the batch.
 
         Raises:
-            ValueError: The estimator is `"exact"`, which needs a layer's kernel.
+            ValueError: The estimator is `"exact"`, and the encoder not a stack of dense layers.
         """
-        if self.estimator == "exact":
-            raise ValueError(
-                'estimator must be "jacobian" or "hutchinson" to penalise an arbitrary encoder. '
-                'Received: estimator="exact"'
-            )
+        seed = self.seed if seed is None else seed
         inputs = ops.convert_to_tensor(inputs)
         if not keras.backend.is_float_dtype(inputs.dtype):
             # Integers have no derivative: it would be 0 without a word.
             inputs = ops.cast(inputs, keras.config.floatx())
-        if self.estimator == "jacobian":
-            outputs, matrix = value_and_jacobian(encoder, inputs)
-            return outputs, self._mean(_sum_of_squares(matrix), inputs)
-        outputs, pull_back = value_and_vjp(encoder, inputs)
-        signs = keras.random.randint(
-            (self.probes, *ops.shape(outputs)), 0, 2, seed=self.seed if seed is None else seed
-        )
-        projections = ops.cast(2 * signs - 1, outputs.dtype)
-        total = sum(_sum_of_squares(pull_back(projections[i])) for i in range(self.probes))
-        return outputs, self._mean(total / self.probes, inputs)
+        if not isinstance(encoder, keras.layers.Layer):
+            evaluate = self._evaluation(encoder, encoder, seed)
+            outputs, jacobian = evaluate(inputs)
+            return outputs, self.penalties(jacobian, evaluate, inputs, seed)
+        evaluate = self._evaluation(encoder, lambda x: encoder(x, training=True), seed)
+        statistics, draws = BatchStatistics(encoder), _random_state(encoder)
+        with statistics.recorded():
+            outputs, jacobian = evaluate(inputs)
 
-    def dense_penalty(self, kernel: Tensor, derivative: Tensor) -> Tensor:
-        """Return the scalar penalty of `activation(x W + b)` in closed form.
+        def evaluate_again(x: Tensor) -> tuple[Tensor, Jacobian]:
+            # The same draws as before, and no second update of any state or loss.
+            with keras.StatelessScope(draws), statistics.replayed():
+                return evaluate(x)
 
-        `sum_ij (f'(z_i) W_ji)^2 = sum_i f'(z_i)^2 |W_i|^2`, with `W_i` the column of unit `i`.
+        return outputs, self.penalties(jacobian, evaluate_again, inputs, seed)
 
-        Args:
-            kernel: `W`, `(input_dim, units)`.
-            derivative: `f'(z)`, `(n, ..., units)`.
-
-        Returns:
-            Float32 scalar, `strength` times the mean over the batch.
-        """
-        column_norms = ops.sum(_square(kernel), axis=0)
-        slopes = ops.sum(_square(derivative), axis=tuple(range(len(derivative.shape) - 1)))
-        return self._mean(ops.sum(slopes * column_norms), derivative)
+    def penalties(
+        self, jacobian: Jacobian, evaluate: Evaluation, inputs: Tensor, seed: Any
+    ) -> dict[str, Tensor]:
+        """Return the penalties by name, from the Jacobian at the inputs and a way to get others."""
+        # An empty batch, which a replica can get, has no penalty.
+        examples = ops.cast(ops.maximum(ops.shape(inputs)[0], 1), "float32")
+        penalties = {}
+        if self.strength > 0:
+            penalties["contraction"] = self.strength * ops.sum(jacobian.squared_norms()) / examples
+        if self.curvature > 0:
+            # An integer gives the same numbers at every draw: not those of the projections.
+            noise = keras.random.normal(
+                (self.samples, *ops.shape(inputs)),
+                stddev=self.stddev,
+                dtype=keras.backend.standardize_dtype(inputs.dtype),
+                seed=seed + 1 if isinstance(seed, int) else seed,
+            )
+            total = 0.0
+            for sample in range(self.samples):
+                _, other = evaluate(inputs + noise[sample])
+                total = total + ops.sum(jacobian.squared_norms(other))
+            penalties["curvature"] = self.curvature / self.samples * total / examples
+        return penalties
 
     def get_config(self) -> Config:
         return {
             "strength": self.strength,
             "estimator": self.estimator,
             "probes": self.probes,
+            "curvature": self.curvature,
+            "stddev": self.stddev,
+            "samples": self.samples,
             "seed": self.seed,
         }
 
-    def _mean(self, total: Tensor, batch: Tensor) -> Tensor:
-        # An empty batch, which a replica can get, has no penalty.
-        return self.strength * total / ops.cast(ops.maximum(ops.shape(batch)[0], 1), "float32")
+    def _evaluation(self, encoder: Any, function: TensorFunction, seed: Any) -> Evaluation:
+        if self.estimator == "exact":
+            stack = dense_stack(encoder)
+
+            def exact(x: Tensor) -> tuple[Tensor, Jacobian]:
+                outputs, kernels, slopes = value_and_factors(stack, x, training=True)
+                return outputs, DenseJacobian(kernels, slopes)
+
+            return exact
+
+        def jacobian(x: Tensor) -> tuple[Tensor, Jacobian]:
+            outputs, matrix = value_and_jacobian(function, x)
+            return outputs, WholeJacobian(matrix)
+
+        def hutchinson(x: Tensor) -> tuple[Tensor, Jacobian]:
+            outputs, pull_back = value_and_vjp(function, x)
+            signs = keras.random.randint((self.probes, *ops.shape(outputs)), 0, 2, seed=seed)
+            return outputs, ProjectedJacobian(pull_back, ops.cast(2 * signs - 1, outputs.dtype))
+
+        return jacobian if self.estimator == "jacobian" else hutchinson
 
 
-def _square(x: Tensor) -> Tensor:
-    # Squares of a whole kernel overflow float16.
-    return ops.square(ops.cast(x, "float32"))
-
-
-def _sum_of_squares(x: Tensor) -> Tensor:
-    return ops.sum(_square(x))
+def _random_state(encoder: keras.layers.Layer) -> list[tuple[keras.Variable, Tensor]]:
+    """Return the seed states of an encoder with their values now."""
+    others = {id(variable) for variable in (*encoder.weights, *encoder.metrics_variables)}
+    return [
+        (variable, variable.value * 1)  # A copy: the value itself may be the changing variable.
+        for variable in encoder.variables
+        if id(variable) not in others
+    ]

@@ -138,6 +138,28 @@ def test_penalty_in_fit_is_a_mean_over_examples_at_any_batch_size():
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("activation", ["sigmoid", "relu"])
+def test_curvature_is_the_mean_distance_of_jacobians(activation):
+    contraction = keras_ae.ContractiveRegularizer(0.3, curvature=2.0, stddev=0.5, seed=6)
+    layer, x = layer_and_inputs(activation=activation, contraction=contraction)
+    names = layer.penalty_names
+
+    @tf.function
+    def draw():
+        layer(x, training=True)
+        return layer.losses
+
+    draws = np.array([draw() for _ in range(500)])
+    noise = np.random.default_rng(1).normal(scale=0.5, size=(200, *x.shape)).astype("float32")
+    there = jacobian(layer, (x + noise).reshape(-1, 5)).reshape(200, 6, 7, 5)
+    distances = 2 * ((there - jacobian(layer, x)) ** 2).sum(axis=(2, 3)).mean(axis=1)
+    curvature = draws[:, names.index("curvature")]
+    error = np.sqrt(distances.var() / 200 + curvature.var() / 500)
+    assert abs(curvature.mean() - distances.mean()) < 3 * error
+    expected = 0.3 * (jacobian(layer, x) ** 2).sum(axis=(1, 2)).mean()
+    assert draws[0, names.index("contraction")] == pytest.approx(expected, rel=1e-5)
+
+
 def test_penalty_stays_finite_in_float16():
     layer = keras_ae.ContractiveDense(500, dtype="mixed_float16", contraction=1.0)
     x = np.ones((4, 500), "float32")

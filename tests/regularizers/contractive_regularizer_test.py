@@ -33,24 +33,57 @@ def squared_norm(encoder, x):
 
 def test_jacobian_of_any_encoder(encoder, x):
     regularizer = keras_ae.ContractiveRegularizer(0.5, "jacobian")
-    outputs, penalty = regularizer.value_and_penalty(encoder, tf.constant(x))
+    outputs, penalties = regularizer.value_and_penalties(encoder, tf.constant(x))
     np.testing.assert_allclose(outputs, encoder(x), rtol=1e-5)
-    assert float(penalty) == pytest.approx(0.5 * squared_norm(encoder, x), rel=1e-5)
+    assert float(penalties["contraction"]) == pytest.approx(
+        0.5 * squared_norm(encoder, x), rel=1e-5
+    )
 
 
 def test_hutchinson_of_any_encoder(encoder, x):
     regularizer = keras_ae.ContractiveRegularizer(1.0, "hutchinson", probes=4)
     seed = keras.random.SeedGenerator(0)
-    values = np.array(
-        [float(regularizer.value_and_penalty(encoder, tf.constant(x), seed)[1]) for _ in range(200)]
-    )
+
+    @tf.function
+    def draw():
+        return regularizer.value_and_penalties(encoder, tf.constant(x), seed)[1]["contraction"]
+
+    values = np.array([draw() for _ in range(200)])
     error = values.std() / np.sqrt(len(values))
     assert abs(values.mean() - squared_norm(encoder, x)) < 3 * error
 
 
-def test_exact_needs_a_dense_layer(encoder, x):
-    with pytest.raises(ValueError, match='estimator must be "jacobian" or "hutchinson"'):
-        keras_ae.ContractiveRegularizer(1.0).value_and_penalty(encoder, tf.constant(x))
+@pytest.mark.parametrize("estimator", ["jacobian", "hutchinson"])
+def test_of_a_function_that_is_no_layer(x, estimator):
+    """f(x) = x^2 has the Jacobian diag(2 x), and J(x + e) - J(x) = diag(2 e)."""
+    regularizer = keras_ae.ContractiveRegularizer(
+        0.5, estimator, curvature=2.0, stddev=0.2, samples=5, seed=4
+    )
+    outputs, penalties = regularizer.value_and_penalties(lambda x: x**2, x)
+    np.testing.assert_allclose(outputs, x**2, rtol=1e-6)
+    assert float(penalties["contraction"]) == pytest.approx(0.5 * 4 * (x**2).sum() / 5, rel=1e-5)
+    # 2 * 4 * 16 pixels * 0.2^2, known to 1 / sqrt(5 * 5 * 16 / 2).
+    assert float(penalties["curvature"]) == pytest.approx(2 * 4 * 16 * 0.04, rel=0.2)
+
+
+def test_exact_needs_a_dense_stack(encoder, x):
+    for part in (encoder, lambda x: x):
+        with pytest.raises(ValueError, match='estimator must be "jacobian" or "hutchinson"'):
+            keras_ae.ContractiveRegularizer(1.0).value_and_penalties(part, x)
+
+
+def test_terms_without_a_weight_are_absent(encoder, x):
+    for strength, curvature, names in [
+        (0, 0, ()),
+        (0, 1, ("curvature",)),
+        (1, 0, ("contraction",)),
+        (1, 1, ("contraction", "curvature")),
+    ]:
+        regularizer = keras_ae.ContractiveRegularizer(
+            strength, "hutchinson", curvature=curvature, seed=0
+        )
+        assert regularizer.penalty_names == names
+        assert tuple(regularizer.value_and_penalties(encoder, x)[1]) == names
 
 
 def test_is_refused_as_an_activity_regularizer():
@@ -66,6 +99,9 @@ def test_is_refused_as_an_activity_regularizer():
         ({"strength": 1, "estimator": "fast"}, r"estimator must be one of .*'fast'"),
         ({"strength": 1, "probes": 0}, r"probes must be an integer >= 1\. Received: probes=0"),
         ({"strength": 1, "probes": 1.5}, r"probes must be an integer >= 1\. Received: probes=1.5"),
+        ({"strength": 1, "curvature": -1}, r"curvature must be a finite number >= 0\. .*=-1"),
+        ({"strength": 1, "stddev": 0}, r"stddev must be a finite number > 0\. Received: stddev=0"),
+        ({"strength": 1, "samples": 0}, r"samples must be an integer >= 1\. Received: samples=0"),
         ({"strength": 1, "seed": -3}, r"seed must be an integer >= 0\. Received: seed=-3"),
     ],
 )
