@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import keras
+import numpy as np
 from keras import ops
 
 from keras_ae.ops.dense_jacobian import squared_norms
 from keras_ae.types import Tensor, TensorFunction
+
+_BITS = 30  # Of a draw, so that it is positive and of int32.
 
 
 class Jacobian(Protocol):
@@ -55,6 +59,15 @@ class ProjectedJacobian:
             projected = None if other is None else other.pull_back(signs)
             total = total + _sum_of_squares(self.pull_back(signs), projected)
         return total / self.signs.shape[0]
+
+
+def random_signs(shape: tuple[Tensor, ...], seed: Any) -> Tensor:
+    """Return independent fair -1 and +1, int32, of a shape whose last axis is a static size."""
+    # XLA on a CPU takes longer to draw a number than to use it: one draw gives 30 of them.
+    words = -(-shape[-1] // _BITS)
+    draws = keras.random.randint((*shape[:-1], words), 0, 2**_BITS, seed=seed)
+    bits = ops.bitwise_and(ops.right_shift(draws[..., None], np.arange(_BITS, dtype="int32")), 1)
+    return 2 * ops.reshape(bits, (*shape[:-1], words * _BITS))[..., : shape[-1]] - 1
 
 
 def _sum_of_squares(x: Tensor, other: Tensor | None) -> Tensor:

@@ -15,6 +15,7 @@ from keras_ae.regularizers._jacobians import (
     Jacobian,
     ProjectedJacobian,
     WholeJacobian,
+    random_signs,
 )
 from keras_ae.types import Config, Tensor, TensorFunction
 
@@ -209,8 +210,8 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
 
         def hutchinson(x: Tensor) -> tuple[Tensor, Jacobian]:
             outputs, pull_back = value_and_vjp(function, x)
-            signs = keras.random.randint((self.probes, *ops.shape(outputs)), 0, 2, seed=seed)
-            return outputs, ProjectedJacobian(pull_back, ops.cast(2 * signs - 1, outputs.dtype))
+            signs = random_signs((self.probes, *ops.shape(outputs)), seed)
+            return outputs, ProjectedJacobian(pull_back, ops.cast(signs, outputs.dtype))
 
         return jacobian if self.estimator == "jacobian" else hutchinson
 

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 import keras_ae
+from keras_ae.regularizers._jacobians import random_signs
 
 
 @pytest.fixture
@@ -51,6 +52,17 @@ def test_hutchinson_of_any_encoder(encoder, x):
     values = np.array([draw() for _ in range(200)])
     error = values.std() / np.sqrt(len(values))
     assert abs(values.mean() - squared_norm(encoder, x)) < 3 * error
+
+
+@pytest.mark.parametrize("units", [1, 29, 30, 31, 100])
+def test_signs_are_fair_and_independent(units):
+    signs = random_signs((4000, 2, units), keras.random.SeedGenerator(3)).numpy()
+    assert signs.shape == (4000, 2, units)
+    assert set(np.unique(signs)) == {-1, 1}
+    flat = signs.reshape(4000, -1)
+    # The covariance of 4,000 draws is the identity to 5 / sqrt(4000).
+    np.testing.assert_allclose(flat.mean(axis=0), 0, atol=0.08)
+    np.testing.assert_allclose(flat.T @ flat / 4000, np.eye(2 * units), atol=0.08)
 
 
 @pytest.mark.parametrize("estimator", ["jacobian", "hutchinson"])
