@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from keras_ae.models import Autoencoder as Autoencoder
     from keras_ae.models import SemanticHasher as SemanticHasher
     from keras_ae.regularizers import ContractiveRegularizer as ContractiveRegularizer
+    from keras_ae.regularizers import KLSparsityRegularizer as KLSparsityRegularizer
     from keras_ae.regularizers import LaplaceActivityRegularizer as LaplaceActivityRegularizer
+    from keras_ae.regularizers import PriorActivityRegularizer as PriorActivityRegularizer
     from keras_ae.retrieval import HammingIndex as HammingIndex
 
 _HOMES = {
@@ -33,7 +35,9 @@ _HOMES = {
     "Autoencoder": "keras_ae.models",
     "SemanticHasher": "keras_ae.models",
     "ContractiveRegularizer": "keras_ae.regularizers",
+    "KLSparsityRegularizer": "keras_ae.regularizers",
     "LaplaceActivityRegularizer": "keras_ae.regularizers",
+    "PriorActivityRegularizer": "keras_ae.regularizers",
     "HammingIndex": "keras_ae.retrieval",
 }
 _SUBMODULES = (

@@ -1,5 +1,6 @@
 """An encoder and a decoder trained to reproduce their input."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -18,7 +19,7 @@ class Autoencoder(keras.Model):
     `fit(x)` is enough: without targets the clean input is the target. Every loss term shows by name
     in the progress bar and in `history`: `reconstruction`, and the penalties of the layers in it
     (`contraction`, `sparsity`, `regularization`). Penalties added in training only are not shown
-    for validation data.
+    for validation data. `compile(code_metrics=[...])` adds metrics of the code.
 
     Args:
         encoder: Model from the input to the code.
@@ -72,6 +73,7 @@ class Autoencoder(keras.Model):
         self.decoder = decoder
         self.corruption = corruption
         self._trackers: dict[str, keras.metrics.Mean] = {}
+        self._code_metrics: tuple[keras.metrics.Metric, ...] = ()
 
     def build(self, input_shape: Any) -> None:
         # By a symbolic call, which builds parts of any kind and tells what they return.
@@ -98,6 +100,66 @@ class Autoencoder(keras.Model):
             inputs = self.corruption(inputs, training=training)
         encoded = self.encoder(inputs, training=training)
         return self.decoder(self.decoder_input(encoded, training), training=training)
+
+    def compile(
+        self,
+        *args: Any,
+        code_metrics: Sequence[keras.metrics.Metric] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configure as `keras.Model.compile` does, with metrics of the code besides.
+
+        Each gets `update_state(x, code, sample_weight)` with the clean input `x` and the code
+        `encoder(x)` as it is at inference: for `SemanticHasher`, the logits. That costs a second
+        pass through the encoder a batch, only if there are such metrics.
+
+        Args:
+            *args: The arguments of `keras.Model.compile`.
+            code_metrics: List of `keras.metrics.Metric`, such as those of `keras_ae.metrics`, shown
+                by name like other metrics, or `None`.
+            **kwargs: The arguments of `keras.Model.compile`.
+
+        Raises:
+            ValueError: `code_metrics` is not such a list, or one has the name of a loss term or of
+                another metric; as far as those are not known yet, at the first step.
+
+        Example:
+
+        >>> import keras, keras_ae
+        >>> model = keras_ae.Autoencoder(keras.layers.Dense(4, "relu"), keras.layers.Dense(16))
+        >>> model.compile("adam", "mse", code_metrics=[keras_ae.metrics.DeadFraction()])
+        >>> sorted(model.fit(keras.random.uniform((32, 16)), verbose=0).history)
+        ['dead_fraction', 'loss', 'reconstruction']
+        """
+        metrics = [] if code_metrics is None else code_metrics
+        if not isinstance(metrics, list | tuple) or not all(
+            isinstance(metric, keras.metrics.Metric) for metric in metrics
+        ):
+            raise ValueError(
+                "code_metrics must be a list of keras.metrics.Metric or None. "
+                f"Received: code_metrics={code_metrics!r}"
+            )
+        super().compile(*args, **kwargs)
+        # Past Keras's tracking: it takes no new metrics after `build`, and keeps those replaced.
+        object.__setattr__(self, "_code_metrics", tuple(metrics))
+        self._check_metric_names()
+
+    def get_compile_config(self) -> Config:
+        config: Config = super().get_compile_config()
+        if self._code_metrics:
+            config["code_metrics"] = keras.saving.serialize_keras_object(list(self._code_metrics))
+        return config
+
+    def compile_from_config(self, config: Config) -> None:
+        # Keras's own leaves a model with another `compile` than its own uncompiled.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """Every metric: of the loss terms, of the output, and of the code."""
+        return [*super().metrics, *self._code_metrics]
 
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Train as `keras.Model.fit` does; without `y`, the input is the target."""
@@ -143,7 +205,14 @@ class Autoencoder(keras.Model):
     def compute_metrics(
         self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> dict[str, Tensor]:
-        return super().compute_metrics(x, x if y is None else y, y_pred, sample_weight)
+        if self._code_metrics:
+            code = self.encoder(x, training=False)
+            for metric in self._code_metrics:
+                metric.update_state(x, code, sample_weight)
+        logs = super().compute_metrics(x, x if y is None else y, y_pred, sample_weight)
+        # Once more: Keras knows the names of its own metrics only now.
+        self._check_metric_names()
+        return logs
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Evaluate a batch; terms that exist in training only are left out."""
@@ -190,6 +259,16 @@ class Autoencoder(keras.Model):
         for name in ("encoder", "decoder", "corruption"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
+
+    def _check_metric_names(self) -> None:
+        known = [m.name for own in super().metrics for m in getattr(own, "metrics", [own])]
+        for metric in self._code_metrics:
+            if metric.name in known:
+                raise ValueError(
+                    "code_metrics must have names that no loss term and no other metric has. "
+                    f"Received: code_metrics with a metric of name={metric.name!r}"
+                )
+            known.append(metric.name)
 
     def _in_batches(
         self, function: Any, name: str, x: np.ndarray[Any, Any], batch_size: int

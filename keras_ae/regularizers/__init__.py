@@ -5,6 +5,12 @@ import keras  # noqa: F401  # First: see keras_ae/_registration.py.
 from keras_ae.regularizers.contractive_regularizer import (
     ContractiveRegularizer as ContractiveRegularizer,
 )
+from keras_ae.regularizers.kl_sparsity_regularizer import (
+    KLSparsityRegularizer as KLSparsityRegularizer,
+)
 from keras_ae.regularizers.laplace_activity_regularizer import (
     LaplaceActivityRegularizer as LaplaceActivityRegularizer,
+)
+from keras_ae.regularizers.prior_activity_regularizer import (
+    PriorActivityRegularizer as PriorActivityRegularizer,
 )

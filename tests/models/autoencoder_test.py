@@ -261,3 +261,141 @@ def test_the_corrupted_input_is_mapped_to_the_clean_one(images, cls):
     assert history["reconstruction"][0] == pytest.approx(noisy, rel=1e-4)
     assert history["val_reconstruction"][0] == pytest.approx(clean, rel=1e-4)
     assert abs(noisy - clean) > 1e-3
+
+
+def code_metrics():
+    return [
+        keras_ae.metrics.L0(0.1),
+        keras_ae.metrics.DeadFraction(0.1),
+        keras_ae.metrics.Saturation(-0.3, 0.3),
+    ]
+
+
+def of_code(code):
+    return {
+        "l0": pytest.approx((np.abs(code) > 0.1).sum(axis=1).mean(), rel=1e-5),
+        "dead_fraction": pytest.approx((code <= 0.1).all(axis=0).mean(), rel=1e-5),
+        "saturation": pytest.approx((np.abs(code) > 0.3).mean(), rel=1e-5),
+    }
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_metrics_of_the_code_show_like_others(images, jit_compile, tmp_path):
+    """They see the code of the clean input: `Shift` would move it far."""
+    model = make(Shift(), activity=keras_ae.LaplaceActivityRegularizer(0.1))
+    model.compile(
+        keras.optimizers.SGD(0.0), "mse", jit_compile=jit_compile, code_metrics=code_metrics()
+    )
+    expected = of_code(model.encode(images))
+    # 64 examples in batches of 24: the last one is partial.
+    logs = model.evaluate(images, batch_size=24, verbose=0, return_dict=True)
+    assert {name: logs[name] for name in expected} == expected
+    history = model.fit(
+        images, batch_size=24, epochs=2, validation_data=(images[:40],), verbose=0
+    ).history
+    assert set(expected) | {f"val_{name}" for name in expected} < set(history)
+    validation = of_code(model.encode(images[:40]))
+    assert validation != expected
+    for epoch in range(2):
+        assert {name: history[name][epoch] for name in expected} == expected
+        assert {name: history[f"val_{name}"][epoch] for name in expected} == validation
+    # The pass that they take leaves the loss as it is.
+    plain = make(Shift(), activity=keras_ae.LaplaceActivityRegularizer(0.1))
+    plain.set_weights(model.get_weights())
+    plain.compile(keras.optimizers.SGD(0.0), "mse")
+    losses = plain.fit(images, batch_size=24, epochs=2, verbose=0).history["loss"]
+    np.testing.assert_allclose(history["loss"], losses, rtol=1e-5)
+
+
+def test_metrics_of_the_code_survive_saving(images, tmp_path):
+    model = make()
+    model.compile("adam", "mse", metrics=["mae"], code_metrics=code_metrics())
+    model.fit(images, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.get_compile_config() == model.get_compile_config()
+    ours, theirs = (m.evaluate(images, verbose=0, return_dict=True) for m in (model, loaded))
+    assert ours == pytest.approx(theirs)
+    assert set(of_code(model.encode(images))) < set(ours)
+    # The optimizer went on where it was.
+    assert int(loaded.optimizer.iterations) == int(model.optimizer.iterations) > 0
+    assert len(loaded.optimizer.variables) == len(model.optimizer.variables)
+    assert set(loaded.fit(images, verbose=0).history) == set(model.fit(images, verbose=0).history)
+
+
+def test_a_model_without_metrics_of_the_code_is_saved_as_by_keras(images, tmp_path):
+    model = make()
+    model.build((None, 20))
+    assert model.get_compile_config() == {}
+    model.save(tmp_path / "model.keras")
+    assert not keras.models.load_model(tmp_path / "model.keras").compiled
+    model.compile("adam", "mse")
+    assert "code_metrics" not in model.get_compile_config()
+
+
+def test_compiling_again_replaces_the_metrics_of_the_code(images):
+    model = make()
+    model.compile("adam", "mse", code_metrics=code_metrics())
+    model.fit(images, verbose=0)
+    model.compile("adam", "mse", code_metrics=[keras_ae.metrics.L0()])
+    assert set(model.fit(images, verbose=0).history) == {
+        "loss",
+        "reconstruction",
+        "contraction",
+        "l0",
+    }
+    assert [metric.name for metric in model.metrics].count("l0") == 1
+    model.compile("adam", "mse")
+    assert "l0" not in model.fit(images, verbose=0).history
+
+
+def test_metrics_of_the_code_are_given_the_input_and_the_weights(images):
+    weights = np.random.default_rng(0).random(64).astype("float32")
+    linear = keras_ae.Autoencoder(keras.layers.Dense(20), keras.layers.Dense(20))
+    linear.compile(
+        keras.optimizers.SGD(0.0),
+        "mse",
+        code_metrics=[keras_ae.metrics.NormalizedMeanSquaredError("nmse")],
+    )
+    history = linear.fit(images, sample_weight=weights, batch_size=24, verbose=0).history
+    mean = np.average(images, axis=0, weights=weights)
+    error, worst = (
+        weights @ ((images - x) ** 2).sum(axis=1) for x in (linear.encode(images), mean)
+    )
+    assert history["nmse"][0] == pytest.approx(error / worst, rel=1e-4)
+
+
+def test_metrics_of_the_code_of_a_hasher_are_of_its_logits(images):
+    model = keras_ae.SemanticHasher.dense(20, (8,), 16)
+    model.compile("adam", "mse", code_metrics=code_metrics())
+    logs = model.evaluate(images, verbose=0, return_dict=True)
+    expected = of_code(model.logits(images))
+    assert {name: logs[name] for name in expected} == expected
+
+
+def test_the_arguments_of_compile_keep_their_places(images):
+    model = make()
+    model.compile("adam", "mse", None, ["mae"], code_metrics=code_metrics())
+    assert {"mae", "l0"} < set(model.evaluate(images, verbose=0, return_dict=True))
+
+
+@pytest.mark.parametrize("bad", ["l0", keras_ae.metrics.L0(), [keras_ae.metrics.L0(), "mae"], [3]])
+def test_refuses_what_are_not_metrics_of_the_code(bad):
+    with pytest.raises(ValueError, match="code_metrics must be a list of"):
+        make().compile("adam", "mse", code_metrics=bad)
+
+
+@pytest.mark.parametrize("name", ["loss", "reconstruction", "contraction", "mae", "l0"])
+@pytest.mark.parametrize("built", [False, True])
+def test_refuses_metrics_of_the_code_with_a_name_that_is_taken(images, name, built):
+    model = make()
+    if built:
+        model.build((None, 20))
+    with pytest.raises(ValueError, match=rf"code_metrics must have names .*name='{name}'"):  # noqa: PT012
+        model.compile(
+            "adam",
+            "mse",
+            metrics=["mae"],
+            code_metrics=[keras_ae.metrics.L0(), keras_ae.metrics.L0(name=name)],
+        )
+        model.fit(images, verbose=0)
