@@ -11,12 +11,16 @@ from keras_ae._registration import register_with_keras
 if TYPE_CHECKING:
     from keras_ae import export as export
     from keras_ae import plotting as plotting
+    from keras_ae.layers import BatchTopK as BatchTopK
     from keras_ae.layers import BinaryCode as BinaryCode
     from keras_ae.layers import Contractive as Contractive
     from keras_ae.layers import ContractiveDense as ContractiveDense
+    from keras_ae.layers import GatedReLU as GatedReLU
     from keras_ae.layers import GaussianCorruption as GaussianCorruption
+    from keras_ae.layers import JumpReLU as JumpReLU
     from keras_ae.layers import PackBits as PackBits
     from keras_ae.layers import TiedDense as TiedDense
+    from keras_ae.layers import TopK as TopK
     from keras_ae.models import Autoencoder as Autoencoder
     from keras_ae.models import SemanticHasher as SemanticHasher
     from keras_ae.regularizers import ContractiveRegularizer as ContractiveRegularizer
@@ -26,12 +30,16 @@ if TYPE_CHECKING:
     from keras_ae.retrieval import HammingIndex as HammingIndex
 
 _HOMES = {
+    "BatchTopK": "keras_ae.layers",
     "BinaryCode": "keras_ae.layers",
     "Contractive": "keras_ae.layers",
     "ContractiveDense": "keras_ae.layers",
+    "GatedReLU": "keras_ae.layers",
     "GaussianCorruption": "keras_ae.layers",
+    "JumpReLU": "keras_ae.layers",
     "PackBits": "keras_ae.layers",
     "TiedDense": "keras_ae.layers",
+    "TopK": "keras_ae.layers",
     "Autoencoder": "keras_ae.models",
     "SemanticHasher": "keras_ae.models",
     "ContractiveRegularizer": "keras_ae.regularizers",

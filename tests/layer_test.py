@@ -93,6 +93,13 @@ CASES = [
          checks={"expected_output_dtype": "uint8"}),
     Case("pack_bits_rank_3", keras_ae.PackBits, dict, (5, 4, 16), (5, 4, 2), differentiable=False,
          checks={"expected_output_dtype": "uint8"}),
+    Case("top_k", keras_ae.TopK, lambda: {"k": 3}),
+    Case("batch_top_k_rank_3", keras_ae.BatchTopK, lambda: {"k": 3}, (5, 4, 16), (5, 4, 16),
+         checks={"expected_num_non_trainable_weights": 1}),
+    Case("jump_relu", keras_ae.JumpReLU, lambda: {"sparsity": 0.1},
+         checks={"expected_num_trainable_weights": 1}),
+    Case("gated_relu", keras_ae.GatedReLU, lambda: {"sparsity": 0.1},
+         checks={"expected_num_trainable_weights": 2}),
 ]  # fmt: skip
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -2,9 +2,13 @@
 
 import keras  # noqa: F401  # First: see keras_ae/_registration.py.
 
+from keras_ae.layers.batch_top_k import BatchTopK as BatchTopK
 from keras_ae.layers.binary_code import BinaryCode as BinaryCode
 from keras_ae.layers.contractive import Contractive as Contractive
 from keras_ae.layers.contractive_dense import ContractiveDense as ContractiveDense
+from keras_ae.layers.gated_relu import GatedReLU as GatedReLU
 from keras_ae.layers.gaussian_corruption import GaussianCorruption as GaussianCorruption
+from keras_ae.layers.jump_relu import JumpReLU as JumpReLU
 from keras_ae.layers.pack_bits import PackBits as PackBits
 from keras_ae.layers.tied_dense import TiedDense as TiedDense
+from keras_ae.layers.top_k import TopK as TopK

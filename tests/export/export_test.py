@@ -93,6 +93,26 @@ def test_noise_and_penalty_leave_no_trace(plain, tmp_path):
     assert export.to_onnx(plain, tmp_path / "b").operators == ("Add", "MatMul", "Sigmoid")
 
 
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras_ae.TopK(3),
+        keras_ae.BatchTopK(3),
+        keras_ae.JumpReLU(threshold=0.2, sparsity=0.1),
+        keras_ae.GatedReLU(sparsity=0.1),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_sparse_activations_export(kind, layer, images, tmp_path):
+    model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(16), layer])
+    model(images, training=True)
+    EXPORTS[kind][0](model, tmp_path / "model", images)
+    y = RUNNERS[kind](tmp_path / "model", "serve", images[:7])
+    np.testing.assert_allclose(y, model.predict(images[:7], verbose=0), rtol=1e-5, atol=1e-6)
+    assert 0 < (y != 0).mean() < 0.5
+
+
 def test_tflite_of_many_signatures_shares_the_weights(wide, tmp_path):
     x = np.random.default_rng(0).random((5, 784)).astype("float32")
     names = ("encode", "logits", "reconstruct")
