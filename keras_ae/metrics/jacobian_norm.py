@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_ae._sharing import always_save_as_shared
+from keras_ae.layers.contractive import Contractive
 from keras_ae.ops.dense_jacobian import squared_norms
 from keras_ae.ops.differentiation import value_and_jacobian
 from keras_ae.regularizers._dense_stack import dense_stack, value_and_factors
@@ -69,10 +70,11 @@ class JacobianNorm(keras.metrics.Mean):
             sample_weight: `(n,)` weights of the examples, or `None`.
         """
         inputs = ops.cast(y_true, keras.config.floatx())
+        encoder = self.encoder.layer if isinstance(self.encoder, Contractive) else self.encoder
         try:
-            stack = dense_stack(self.encoder)
+            stack = dense_stack(encoder)
         except ValueError:
-            _, jacobian = value_and_jacobian(partial(self.encoder, training=False), inputs)
+            _, jacobian = value_and_jacobian(partial(encoder, training=False), inputs)
             squares = ops.square(ops.cast(jacobian, "float32"))
         else:
             _, kernels, slopes = value_and_factors(stack, inputs, training=False)

@@ -113,6 +113,26 @@ def test_sparse_activations_export(kind, layer, images, tmp_path):
     assert 0 < (y != 0).mean() < 0.5
 
 
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_a_penalised_encoder_is_exported_as_the_encoder(kind, tmp_path):
+    encoder = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Conv2D(2, 3, activation="relu"),
+            keras.layers.Dropout(0.5),
+            keras.layers.Flatten(),
+        ]
+    )
+    penalty = keras_ae.ContractiveRegularizer(0.1, "hutchinson", curvature=0.1)
+    penalised = keras.Sequential([keras.Input((4, 4, 1)), keras_ae.Contractive(encoder, penalty)])
+    plain, wrapped = (
+        EXPORTS[kind][0](model, tmp_path / f"{number}")
+        for number, model in enumerate((encoder, penalised))
+    )
+    assert wrapped.operators == plain.operators
+    assert wrapped.parity.max_abs_error < 1e-6
+
+
 def test_tflite_of_many_signatures_shares_the_weights(wide, tmp_path):
     x = np.random.default_rng(0).random((5, 784)).astype("float32")
     names = ("encode", "logits", "reconstruct")

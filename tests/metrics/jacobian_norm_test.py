@@ -65,6 +65,15 @@ def test_in_fit_and_after_loading_it_measures_the_encoder_of_the_model(
     assert value == pytest.approx(norms(loaded.encoder, images).mean(), rel=1e-5)
 
 
+def test_of_a_penalised_stack_the_whole_jacobian_is_not_made(monkeypatch):
+    encoder = keras.Sequential([keras.Input((20,)), keras.layers.Dense(5, "tanh")])
+    metric = JacobianNorm(keras_ae.Contractive(encoder))
+    monkeypatch.delattr("keras_ae.metrics.jacobian_norm.value_and_jacobian")
+    x = np.random.default_rng(0).random((6, 20)).astype("float32")
+    metric.update_state(x)
+    assert float(metric.result()) == pytest.approx(norms(encoder, x).mean(), rel=1e-5)
+
+
 def test_refuses_what_is_no_encoder():
     with pytest.raises(ValueError, match=r"encoder must be a Keras layer or model\. .*encoder=3"):
         JacobianNorm(3)
