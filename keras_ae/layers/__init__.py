@@ -5,5 +5,9 @@ import keras  # noqa: F401  # First: see keras_ae/_registration.py.
 from keras_ae.layers.binary_code import BinaryCode as BinaryCode
 from keras_ae.layers.contractive_dense import ContractiveDense as ContractiveDense
 from keras_ae.layers.gaussian_corruption import GaussianCorruption as GaussianCorruption
+from keras_ae.layers.masking_corruption import MaskingCorruption as MaskingCorruption
 from keras_ae.layers.pack_bits import PackBits as PackBits
+from keras_ae.layers.salt_and_pepper_corruption import (
+    SaltAndPepperCorruption as SaltAndPepperCorruption,
+)
 from keras_ae.layers.tied_dense import TiedDense as TiedDense
