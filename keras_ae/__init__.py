@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from keras_ae.layers import BinaryCode as BinaryCode
     from keras_ae.layers import ContractiveDense as ContractiveDense
     from keras_ae.layers import GaussianCorruption as GaussianCorruption
+    from keras_ae.layers import MaskingCorruption as MaskingCorruption
     from keras_ae.layers import PackBits as PackBits
+    from keras_ae.layers import SaltAndPepperCorruption as SaltAndPepperCorruption
     from keras_ae.layers import TiedDense as TiedDense
     from keras_ae.models import Autoencoder as Autoencoder
+    from keras_ae.models import DenoisingAutoencoder as DenoisingAutoencoder
     from keras_ae.models import SemanticHasher as SemanticHasher
     from keras_ae.regularizers import ContractiveRegularizer as ContractiveRegularizer
     from keras_ae.regularizers import LaplaceActivityRegularizer as LaplaceActivityRegularizer
@@ -26,9 +29,12 @@ _HOMES = {
     "BinaryCode": "keras_ae.layers",
     "ContractiveDense": "keras_ae.layers",
     "GaussianCorruption": "keras_ae.layers",
+    "MaskingCorruption": "keras_ae.layers",
     "PackBits": "keras_ae.layers",
+    "SaltAndPepperCorruption": "keras_ae.layers",
     "TiedDense": "keras_ae.layers",
     "Autoencoder": "keras_ae.models",
+    "DenoisingAutoencoder": "keras_ae.models",
     "SemanticHasher": "keras_ae.models",
     "ContractiveRegularizer": "keras_ae.regularizers",
     "LaplaceActivityRegularizer": "keras_ae.regularizers",
