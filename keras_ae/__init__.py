@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from keras_ae.layers import GatedReLU as GatedReLU
     from keras_ae.layers import GaussianCorruption as GaussianCorruption
     from keras_ae.layers import JumpReLU as JumpReLU
+    from keras_ae.layers import MaskingCorruption as MaskingCorruption
     from keras_ae.layers import PackBits as PackBits
+    from keras_ae.layers import SaltAndPepperCorruption as SaltAndPepperCorruption
     from keras_ae.layers import TiedDense as TiedDense
     from keras_ae.layers import TopK as TopK
     from keras_ae.models import Autoencoder as Autoencoder
+    from keras_ae.models import DenoisingAutoencoder as DenoisingAutoencoder
     from keras_ae.models import SemanticHasher as SemanticHasher
     from keras_ae.regularizers import ContractiveRegularizer as ContractiveRegularizer
     from keras_ae.regularizers import KLSparsityRegularizer as KLSparsityRegularizer
@@ -37,10 +40,13 @@ _HOMES = {
     "GatedReLU": "keras_ae.layers",
     "GaussianCorruption": "keras_ae.layers",
     "JumpReLU": "keras_ae.layers",
+    "MaskingCorruption": "keras_ae.layers",
     "PackBits": "keras_ae.layers",
+    "SaltAndPepperCorruption": "keras_ae.layers",
     "TiedDense": "keras_ae.layers",
     "TopK": "keras_ae.layers",
     "Autoencoder": "keras_ae.models",
+    "DenoisingAutoencoder": "keras_ae.models",
     "SemanticHasher": "keras_ae.models",
     "ContractiveRegularizer": "keras_ae.regularizers",
     "KLSparsityRegularizer": "keras_ae.regularizers",

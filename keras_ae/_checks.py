@@ -7,18 +7,27 @@ from typing import Any
 import numpy as np
 
 
-def check_number(name: str, value: Any, *, minimum: float, exclusive: bool = False) -> float:
-    """Return `value` as a float, or raise a ValueError that names the argument."""
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    exclusive: bool = False,
+) -> float:
+    """Return `value` as a float, or raise; `exclusive` says that it must not be the minimum."""
     if (
         isinstance(value, bool)
         or not isinstance(value, numbers.Real)
         or not math.isfinite(value)
         or value < minimum
+        or not value <= maximum
         or (exclusive and value == minimum)
     ):
-        relation = ">" if exclusive else ">="
+        bounds = [f" {'>' if exclusive else '>='} {minimum:g}"] if minimum > -math.inf else []
+        bounds += [f" <= {maximum:g}"] if maximum < math.inf else []
         raise ValueError(
-            f"{name} must be a finite number {relation} {minimum:g}. Received: {name}={value!r}"
+            f"{name} must be a finite number{' and'.join(bounds)}. Received: {name}={value!r}"
         )
     return float(value)
 

@@ -48,10 +48,18 @@ def contractive(estimator: str, **kwargs: Any) -> Callable[[], dict[str, Any]]:
 
 
 CASES = [
-    Case("gaussian_corruption", keras_ae.GaussianCorruption, lambda: {"stddev": 0.5, "seed": 3},
-         random=True, checks={"expected_num_seed_generators": 1}),
-    Case("gaussian_corruption_rank_4", keras_ae.GaussianCorruption,
-         lambda: {"stddev": 0.5, "seed": 3}, (5, 4, 3, 2), (5, 4, 3, 2), random=True),
+    *(
+        Case(f"{name}_corruption_{suffix}", layer, lambda arguments=arguments: arguments, shape,
+             shape, random=True, checks={"expected_num_seed_generators": 1,
+                                         "expected_num_non_trainable_weights": 1})
+        for name, layer, arguments in (
+            ("gaussian", keras_ae.GaussianCorruption, {"stddev": 0.5, "seed": 3}),
+            ("masking", keras_ae.MaskingCorruption, {"rate": 0.4, "seed": 3}),
+            ("salt_and_pepper", keras_ae.SaltAndPepperCorruption,
+             {"rate": 0.4, "low": -1, "high": 2, "seed": 3}),
+        )
+        for suffix, shape in (("rank_2", (5, 16)), ("rank_4", (5, 4, 3, 2)))
+    ),
     Case("contractive_dense", keras_ae.ContractiveDense,
          lambda: {"units": 3, "activation": "sigmoid"}, output_shape=(5, 3),
          checks={"expected_num_trainable_weights": 2}),

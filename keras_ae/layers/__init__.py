@@ -9,6 +9,10 @@ from keras_ae.layers.contractive_dense import ContractiveDense as ContractiveDen
 from keras_ae.layers.gated_relu import GatedReLU as GatedReLU
 from keras_ae.layers.gaussian_corruption import GaussianCorruption as GaussianCorruption
 from keras_ae.layers.jump_relu import JumpReLU as JumpReLU
+from keras_ae.layers.masking_corruption import MaskingCorruption as MaskingCorruption
 from keras_ae.layers.pack_bits import PackBits as PackBits
+from keras_ae.layers.salt_and_pepper_corruption import (
+    SaltAndPepperCorruption as SaltAndPepperCorruption,
+)
 from keras_ae.layers.tied_dense import TiedDense as TiedDense
 from keras_ae.layers.top_k import TopK as TopK

@@ -1,22 +1,24 @@
-"""The corruption of the denoising autoencoder."""
+"""Additive noise: the corruption of the denoising autoencoder for real values."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_ae._checks import check_number, check_seed
+from keras_ae.layers._corruption import Corruption
 from keras_ae.types import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_ae")
-class GaussianCorruption(keras.layers.GaussianNoise):
+class GaussianCorruption(Corruption):
     """Add Gaussian noise in training, and nothing otherwise.
 
     `x' = x + stddev * e`, with `e ~ N(0, I)` drawn anew for every element and call.
 
     A reconstruction `r(x')` trained with squared error against the clean `x` estimates the score of
     the data: `(r(x) - x) / stddev^2` tends to `d log p(x) / dx` as `stddev` tends to 0.
+
+    The present standard deviation is the weight `level`, which `callbacks.NoiseSchedule` changes.
 
     Args:
         stddev: Standard deviation of the noise in units of the input, a finite number >= 0.
@@ -47,10 +49,12 @@ class GaussianCorruption(keras.layers.GaussianNoise):
         Distribution, 2014.
     """
 
-    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(check_number("stddev", stddev, minimum=0), seed=check_seed(seed), **kwargs)
+    level_name = "stddev"
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        if not keras.backend.is_float_dtype(inputs.dtype):
-            inputs = ops.cast(inputs, self.compute_dtype)
-        return super().call(inputs, training)
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(stddev, seed, **kwargs)
+        self.stddev = float(stddev)
+
+    def corrupt(self, inputs: Tensor) -> Tensor:
+        noise = keras.random.normal(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
+        return inputs + ops.cast(self.level * noise, inputs.dtype)

@@ -3,4 +3,7 @@
 import keras  # noqa: F401  # First: see keras_ae/_registration.py.
 
 from keras_ae.models.autoencoder import Autoencoder as Autoencoder
+from keras_ae.models.denoising_autoencoder import (
+    DenoisingAutoencoder as DenoisingAutoencoder,
+)
 from keras_ae.models.semantic_hasher import SemanticHasher as SemanticHasher

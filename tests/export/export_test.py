@@ -133,6 +133,24 @@ def test_a_penalised_encoder_is_exported_as_the_encoder(kind, tmp_path):
     assert wrapped.parity.max_abs_error < 1e-6
 
 
+@pytest.mark.parametrize(
+    "corruption",
+    [
+        keras_ae.GaussianCorruption(0.3),
+        keras_ae.MaskingCorruption(0.3),
+        keras_ae.SaltAndPepperCorruption(0.3),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_a_corruption_leaves_a_dense_layer_and_nothing_else(corruption, tmp_path):
+    dense = keras.layers.Dense(8, activation="sigmoid", use_bias=False)
+    model = keras.Sequential([keras.Input((20,)), corruption, dense])
+    assert export.to_tflite(model, tmp_path / "a").operators == ("FULLY_CONNECTED", "LOGISTIC")
+    assert export.to_onnx(model, tmp_path / "b").operators == ("MatMul", "Sigmoid")
+    # The kernel, and not the level of the noise.
+    assert len(onnx.load(tmp_path / "b").graph.initializer) == 1
+
+
 def test_tflite_of_many_signatures_shares_the_weights(wide, tmp_path):
     x = np.random.default_rng(0).random((5, 784)).astype("float32")
     names = ("encode", "logits", "reconstruct")

@@ -14,6 +14,13 @@ def test_noise_has_the_given_mean_and_deviation_everywhere():
     np.testing.assert_allclose(np.corrcoef(noise.T), np.eye(3), atol=0.03)
 
 
+def test_noise_may_be_larger_than_one():
+    x = np.zeros((20_000,), "float32")
+    noise = keras_ae.GaussianCorruption(7.0, seed=0)(x, training=True).numpy()
+    # The standard error of a deviation is that over sqrt(2 n).
+    assert noise.std() == pytest.approx(7.0, abs=5 * 7.0 / np.sqrt(2 * len(x)))
+
+
 def test_zero_is_the_identity():
     x = np.ones((2, 3), "float32")
     np.testing.assert_array_equal(keras_ae.GaussianCorruption(0)(x, training=True), x)
