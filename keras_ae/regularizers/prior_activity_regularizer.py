@@ -109,10 +109,8 @@ def _find(name: Any) -> Any:
 
 def _serialize(distribution: Any) -> Config:
     """Return the class name and the parameters of a distribution as numbers and lists."""
-    # Some classes make an instance of a private base `_Name` for some parameters.
-    name = type(distribution).__name__.removeprefix("_")
-    cls = _find(name)
-    if cls is None or not issubclass(cls, type(distribution)):
+    cls, name = type(distribution), type(distribution).__name__
+    if _find(name) is not cls:
         raise ValueError(
             "distribution must be one of tensorflow_probability.distributions. "
             f"Received: distribution={distribution!r}"
@@ -193,4 +191,4 @@ def _is_prior(distribution: Any) -> bool:
         scalar = distribution.event_shape.rank == 0 and distribution.batch_shape.rank <= 1
     except Exception:
         return False
-    return bool(continuous and scalar and distribution.dtype.name == "float32")
+    return bool(continuous and scalar)

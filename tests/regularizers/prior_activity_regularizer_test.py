@@ -210,8 +210,8 @@ def test_is_a_loss_term_of_its_name_and_survives_saving(images, tmp_path):
     assert float(copy(H)) == float(regularizer(H))
 
 
-class Mine(tfd.Laplace):
-    pass
+class Laplace(tfd.Laplace):
+    """One of somebody else, of a known name."""
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ class Mine(tfd.Laplace):
         ("Laplace", "must be one of tensorflow_probability.distributions"),
         (None, "must be one of tensorflow_probability.distributions"),
         (tfd.Laplace, "must be one of tensorflow_probability.distributions"),
-        (Mine(0.0, 1.0), "must be one of tensorflow_probability.distributions"),
+        (Laplace(0.0, 1.0), "must be one of tensorflow_probability.distributions"),
         (scipy.stats.laplace(), "must be one of tensorflow_probability.distributions"),
         (tfd.Poisson(1.0), "must be continuous"),
         (tfd.Bernoulli(0.5), "must be continuous"),
@@ -242,6 +242,10 @@ class Mine(tfd.Laplace):
         ({"name": "Lapalce", "parameters": {}}, "must be the name and parameters"),
         ({"name": "joint_distribution", "parameters": {}}, "must be the name and parameters"),
         ({"name": "register_kl", "parameters": {}}, "must be the name and parameters"),
+        (
+            {"name": "ReparameterizationType", "parameters": {"rep_type": "a"}},
+            "must be the name and parameters",
+        ),
         ({"name": ["Laplace"], "parameters": {}}, "must be the name and parameters"),
         ({"name": "Laplace", "parameters": {"rate": 1}}, "must have parameters that Laplace takes"),
         (
