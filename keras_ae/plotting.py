@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from keras_ae._checks import check_finite, check_integer
 from keras_ae._optional import optional_import
 from keras_ae.retrieval.search_result import SearchResult
 from keras_ae.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, FigureBase
 
 _RIGHT, _WRONG = "#2a7f3f", "#c0392b"
 
@@ -116,6 +117,56 @@ def neighbour_grid(
             _draw(cell, stored[identity], str(result.distances[row, column]))
             if right is not None:
                 _mark(cell, bool(right[row, column]))
+    return figure
+
+
+def filters(
+    weights: FloatArray, columns: int = 10, figure: "FigureBase | None" = None
+) -> "FigureBase":
+    """Draw the weights of each unit as a small image: blue below 0, white at 0, red above.
+
+    The colours of an image reach from minus to plus its largest absolute weight, so that its form
+    shows whatever its size.
+
+    Args:
+        weights: One image a unit, real numbers: `(n, h, w)`, `(n, h, w, 1)` or flat squares
+            `(n, side * side)`; n >= 1. The kernel of a dense encoder, `(pixels, units)`, has to be
+            transposed.
+        columns: Images a row, an integer >= 1.
+        figure: A matplotlib figure or subfigure to draw in, or `None` for a new figure.
+
+    Returns:
+        The figure; save it with `figure.savefig(path)`.
+
+    Raises:
+        ValueError: The weights are not images or not finite, or `columns` is out of its range.
+        ImportError: matplotlib is not installed.
+
+    Example:
+
+    >>> import keras, keras_ae
+    >>> layer = keras.layers.Dense(12)
+    >>> layer.build((None, 64))
+    >>> figure = keras_ae.plotting.filters(keras.ops.convert_to_numpy(layer.kernel).T, columns=4)
+    """
+    check_integer("columns", columns, minimum=1)
+    images = _as_images("weights", check_finite("weights", weights))
+    if images.ndim == 4:
+        raise ValueError(
+            "weights must be images of one channel: their colours show the sign. "
+            f"Received: weights with shape={np.shape(weights)}"
+        )
+    rows = math.ceil(len(images) / columns)
+    if figure is None:
+        figure = optional_import("matplotlib.figure", "plot").Figure(
+            figsize=(0.5 * columns, 0.5 * rows), dpi=150, layout="constrained"
+        )
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for cell in axes:
+        cell.set_axis_off()
+    for cell, image in zip(axes, images, strict=False):
+        limit = np.abs(image).max() or 1.0
+        cell.imshow(image, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
     return figure
 
 

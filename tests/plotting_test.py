@@ -91,3 +91,40 @@ def test_refuses_labels_and_results_of_another_shape(result):
     one = keras_ae.retrieval.SearchResult(result.ids[0], result.distances[0])
     with pytest.raises(ValueError, match="result must hold neighbours of the 4 queries"):
         plotting.neighbour_grid(X[:4], X, one)
+
+
+def test_filters_are_drawn_on_a_scale_of_their_own_about_zero():
+    weights = np.random.default_rng(0).normal(size=(7, 16)) * np.arange(7)[:, None]
+    figure = plotting.filters(weights, columns=3)
+    assert len(figure.axes) == 9
+    for axes, image in zip(figure.axes, weights, strict=False):
+        (drawn,) = axes.images
+        np.testing.assert_array_equal(drawn.get_array(), image.reshape(4, 4))
+        # The first unit has no weights: any range that is symmetric shows them as 0.
+        limit = np.abs(image).max() or 1.0
+        assert drawn.get_clim() == (-limit, limit)
+    assert not any(axes.images for axes in figure.axes[7:])
+    low, middle, high = (np.array(drawn.cmap(x)[:3]) for x in (0.0, 0.5, 1.0))
+    assert low[2] > low[0]
+    assert middle.min() > 0.95
+    assert high[0] > high[2]
+
+
+def test_filters_may_share_a_figure():
+    from matplotlib.figure import Figure
+
+    whole = Figure()
+    for part in whole.subfigures(1, 2):
+        assert plotting.filters(X[:4].reshape(4, 4, 4), columns=2, figure=part) is part
+    assert len(whole.axes) == 8
+
+
+def test_refuses_what_are_not_filters():
+    with pytest.raises(ValueError, match=r"weights must be images .* shape=\(30, 15\)"):
+        plotting.filters(X[:, :15])
+    with pytest.raises(ValueError, match="weights must be images of one channel"):
+        plotting.filters(np.ones((2, 4, 4, 3)))
+    with pytest.raises(ValueError, match=r"weights must be finite\. .* 1 NaN"):
+        plotting.filters(np.where(np.arange(16) == 3, np.nan, X[:1]))
+    with pytest.raises(ValueError, match=r"columns must be an integer >= 1\. .*columns=0"):
+        plotting.filters(X, columns=0)
