@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from keras_ae.models import Autoencoder as Autoencoder
     from keras_ae.models import DenoisingAutoencoder as DenoisingAutoencoder
     from keras_ae.models import SemanticHasher as SemanticHasher
+    from keras_ae.models import SparseAutoencoder as SparseAutoencoder
     from keras_ae.regularizers import ContractiveRegularizer as ContractiveRegularizer
     from keras_ae.regularizers import KLSparsityRegularizer as KLSparsityRegularizer
     from keras_ae.regularizers import LaplaceActivityRegularizer as LaplaceActivityRegularizer
@@ -48,6 +49,7 @@ _HOMES = {
     "Autoencoder": "keras_ae.models",
     "DenoisingAutoencoder": "keras_ae.models",
     "SemanticHasher": "keras_ae.models",
+    "SparseAutoencoder": "keras_ae.models",
     "ContractiveRegularizer": "keras_ae.regularizers",
     "KLSparsityRegularizer": "keras_ae.regularizers",
     "LaplaceActivityRegularizer": "keras_ae.regularizers",

@@ -31,6 +31,7 @@ PUBLIC = {
     "PriorActivityRegularizer",
     "SaltAndPepperCorruption",
     "SemanticHasher",
+    "SparseAutoencoder",
     "TiedDense",
     "TopK",
     "callbacks",

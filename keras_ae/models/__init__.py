@@ -7,3 +7,4 @@ from keras_ae.models.denoising_autoencoder import (
     DenoisingAutoencoder as DenoisingAutoencoder,
 )
 from keras_ae.models.semantic_hasher import SemanticHasher as SemanticHasher
+from keras_ae.models.sparse_autoencoder import SparseAutoencoder as SparseAutoencoder
