@@ -172,6 +172,14 @@ def test_outside_training_the_loss_is_the_plain_one(images):
     assert float(loss) == pytest.approx(clean, rel=1e-5)
 
 
+def test_a_loss_leaves_nothing_of_the_call_behind(images):
+    """A tensor of the last trace would keep its graph alive."""
+    model = make()
+    model.compile("sgd", "mse")
+    model.fit(images, verbose=0)
+    assert model._corrupted is None
+
+
 def test_trains_in_half_precision_compiled(images):
     keras.config.set_dtype_policy("mixed_float16")
     try:
