@@ -24,14 +24,14 @@ from matplotlib.figure import Figure
 
 import keras_ae
 
-STEPS = 1000  # Training steps of each model at least.
+STEPS = 1500  # Training steps of each model at least.
 FAMILIES: dict[str, tuple[Any, list[float]]] = {
     "TopK": (keras_ae.TopK, [2, 4, 8, 16]),
     "ReLU + Laplace": (
         lambda rate: keras.layers.ReLU(
             activity_regularizer=keras_ae.LaplaceActivityRegularizer(rate)
         ),
-        [3e-2, 1e-2, 3e-3, 1e-3],
+        [1e-2, 5e-3, 2e-3, 1e-3],
     ),
 }
 SHOWN = ("TopK", 8)
@@ -58,7 +58,7 @@ def main() -> None:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    epochs = math.ceil(STEPS * 64 / len(images.x_train))
+    epochs = math.ceil(STEPS / math.ceil(len(images.x_train) / 64))
 
     print(f"{'':15}{'level':>8}{'units on':>10}{'error':>8}{'dead':>7}")
     scores: dict[str, list[Score]] = {name: [] for name in FAMILIES}
@@ -66,9 +66,11 @@ def main() -> None:
         for level in levels:
             keras.utils.set_random_seed(0)
             model = keras_ae.SparseAutoencoder(
-                images.x_train.shape[1], arguments.units, make(level), dead_after=2000
+                images.x_train.shape[1], arguments.units, make(level), revival=1 / 4
             )
-            model.compile(keras.optimizers.Adam(3e-3), "mse")
+            # A rate that falls to 0 lets units settle: at a constant one, more of them die.
+            rate = keras.optimizers.schedules.CosineDecay(2e-3, STEPS)
+            model.compile(keras.optimizers.Adam(rate), "mse")
             model.fit(images.x_train, epochs=epochs, batch_size=64, verbose=0)
             score = measure(model, images)
             scores[name].append(score)
@@ -95,6 +97,10 @@ def measure(model: keras_ae.SparseAutoencoder, images: Images) -> Score:
 def draw_scores(axes: Axes, scores: dict[str, list[Score]]) -> None:
     for (name, points), style in zip(scores.items(), ("o-", "s--"), strict=True):
         axes.loglog([p.l0 for p in points], [p.nmse for p in points], style, label=name)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        set_formatter("{x:g}")
     axes.set_xlabel("units on in an example")
     axes.set_ylabel("squared error, relative to the mean image")
     axes.grid(which="both", alpha=0.3)

@@ -95,12 +95,6 @@ class DenoisingAutoencoder(Autoencoder):
         if self._compile_loss is not None:
             _check_elementwise(self._compile_loss)
 
-    def compile_from_config(self, config: Config) -> None:
-        # Keras leaves a loaded model with a `compile` of its own uncompiled.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.optimizer is not None and self.built:
-            self.optimizer.build(self.trainable_variables)
-
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         corrupted = self.corruption(inputs, training=training)
         encoded = self.encoder(corrupted, training=training)

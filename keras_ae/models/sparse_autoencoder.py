@@ -83,7 +83,7 @@ class SparseAutoencoder(Autoencoder):
         *,
         revival: float = 1 / 32,
         revival_units: int | None = None,
-        dead_after: int = 10_000,
+        dead_after: int = 5_000,
         sparsity_schedule: keras.optimizers.schedules.LearningRateSchedule | None = None,
         dtype: Any = None,
         **kwargs: Any,

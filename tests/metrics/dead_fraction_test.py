@@ -44,5 +44,5 @@ def test_refuses_an_unknown_number_of_units():
 
 
 def test_refuses_a_bad_threshold():
-    with pytest.raises(ValueError, match=r"threshold must be a finite number .*threshold=nan"):
+    with pytest.raises(ValueError, match=r"threshold must be a finite number\. .*threshold=nan"):
         metrics.DeadFraction(float("nan"))
