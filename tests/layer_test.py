@@ -193,8 +193,7 @@ def test_symbolic_and_eager_calls_agree(case: Case) -> None:
 
 
 @every_case
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize(("policy", "jit_compile"), [("float32", True), ("mixed_float16", False)])
 def test_trains(case: Case, jit_compile: bool, policy: str) -> None:
     keras.config.set_dtype_policy(policy)
     try:
