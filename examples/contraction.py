@@ -8,16 +8,14 @@ the code moves when an image takes a small step: towards a similar image, which 
 or in a random direction, which is across it. Writes one picture, contraction.png.
 """
 
-import argparse
 import os
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
 import numpy.typing as npt
-from data import DATASETS, Images, load
+from data import Images, command_line, start
 from matplotlib.figure import Figure, SubFigure
 
 import keras_ae
@@ -31,17 +29,9 @@ Array = npt.NDArray[np.float32]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--dataset", default="digits", help=f"one of {', '.join(DATASETS)}")
-    parser.add_argument("--data", metavar="FILE.npz", help="a file to read instead")
+    parser = command_line(__doc__)
     parser.add_argument("--epochs", type=int, help="default: more for small data sets")
-    parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder to write")
-    arguments = parser.parse_args()
-    try:
-        images = load(arguments.dataset, arguments.data)
-        arguments.out.mkdir(parents=True, exist_ok=True)
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
+    arguments, images = start(parser)
     epochs = arguments.epochs or max(10, 150_000 // len(images.x_train))
     models = {name: train(images, strength, epochs) for name, strength in PENALTIES.items()}
     figure = draw(models, images)

@@ -1,5 +1,6 @@
 """Labelled images for the examples: three sources, one form."""
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,26 @@ class Images:
     y_train: npt.NDArray[np.int64]
     x_test: npt.NDArray[np.float32]
     y_test: npt.NDArray[np.int64]
+
+
+def command_line(description: str) -> argparse.ArgumentParser:
+    """Return a parser of what every example takes."""
+    parser = argparse.ArgumentParser(description=description.split("\n", maxsplit=1)[0])
+    parser.add_argument("--dataset", default="digits", help=f"one of {', '.join(DATASETS)}")
+    parser.add_argument("--data", metavar="FILE.npz", help="a file to read instead")
+    parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder to write")
+    return parser
+
+
+def start(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Images]:
+    """Parse the command line, load its data and make its folder, or end with the reason."""
+    arguments = parser.parse_args()
+    try:
+        images = load(arguments.dataset, arguments.data)
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    return arguments, images
 
 
 def load(dataset: str, path: str | None) -> Images:

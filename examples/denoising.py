@@ -7,9 +7,7 @@
 Writes the denoising model and a picture of what the two have learned.
 """
 
-import argparse
 import os
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -17,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import numpy.typing as npt
-from data import DATASETS, Images, load
+from data import Images, command_line, start
 from matplotlib.figure import Figure
 
 import keras_ae
@@ -28,17 +26,9 @@ Array = npt.NDArray[np.float32]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--dataset", default="digits", help=f"one of {', '.join(DATASETS)}")
-    parser.add_argument("--data", metavar="FILE.npz", help="a file to read instead")
+    parser = command_line(__doc__)
     parser.add_argument("--epochs", type=int, help="default: more for small data sets")
-    parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder to write")
-    arguments = parser.parse_args()
-    try:
-        images = load(arguments.dataset, arguments.data)
-        arguments.out.mkdir(parents=True, exist_ok=True)
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
+    arguments, images = start(parser)
     epochs = arguments.epochs or max(10, 120_000 // len(images.x_train))
 
     print(f"\n== Train on {len(images.x_train)} images, {epochs} epochs, without noise")

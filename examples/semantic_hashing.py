@@ -7,7 +7,6 @@
 Writes the model, its three exports, the index of the training codes and a picture of neighbours.
 """
 
-import argparse
 import os
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import numpy.typing as npt
-from data import DATASETS, Images, load
+from data import Images, command_line, load
 
 import keras_ae
 from keras_ae.retrieval import ITQ, RandomProjection, mean_average_precision, precision_at_k
@@ -28,12 +27,9 @@ Rank = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.int64]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--dataset", default="digits", help=f"one of {', '.join(DATASETS)}")
-    parser.add_argument("--data", metavar="FILE.npz", help="a file to read instead")
+    parser = command_line(__doc__)
     parser.add_argument("--bits", type=int, default=64, help="length of a code, a multiple of 8")
     parser.add_argument("--epochs", type=int, help="default: more for small data sets")
-    parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder to write")
     arguments = parser.parse_args()
     keras.utils.set_random_seed(0)
     try:

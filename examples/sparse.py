@@ -7,18 +7,16 @@
 Writes a picture: error against sparsity, and the atoms of one dictionary.
 """
 
-import argparse
 import math
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from data import DATASETS, Images, load
+from data import Images, command_line, start
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -47,17 +45,9 @@ class Score:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--dataset", default="digits", help=f"one of {', '.join(DATASETS)}")
-    parser.add_argument("--data", metavar="FILE.npz", help="a file to read instead")
+    parser = command_line(__doc__)
     parser.add_argument("--units", type=int, default=256, help="atoms of the dictionary, >= 16")
-    parser.add_argument("--out", type=Path, default=Path("demo_out"), help="folder to write")
-    arguments = parser.parse_args()
-    try:
-        images = load(arguments.dataset, arguments.data)
-        arguments.out.mkdir(parents=True, exist_ok=True)
-    except (ValueError, OSError) as error:
-        parser.error(str(error))
+    arguments, images = start(parser)
     epochs = math.ceil(STEPS / math.ceil(len(images.x_train) / 64))
 
     print(f"{'':15}{'level':>8}{'units on':>10}{'error':>8}{'dead':>7}")
