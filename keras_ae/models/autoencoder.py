@@ -98,6 +98,9 @@ class Autoencoder(keras.Model):
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if self.corruption is not None:
             inputs = self.corruption(inputs, training=training)
+        return self._reconstruct(inputs, training)
+
+    def _reconstruct(self, inputs: Tensor, training: bool | None) -> Tensor:
         encoded = self.encoder(inputs, training=training)
         return self.decoder(self.decoder_input(encoded, training), training=training)
 

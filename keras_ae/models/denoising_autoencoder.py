@@ -97,8 +97,7 @@ class DenoisingAutoencoder(Autoencoder):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         corrupted = self.corruption(inputs, training=training)
-        encoded = self.encoder(corrupted, training=training)
-        outputs = self.decoder(self.decoder_input(encoded, training), training=training)
+        outputs = self._reconstruct(corrupted, training)
         # Last, so that a call that fails leaves no tensor of its own behind. The cast undoes what a
         # corruption of another precision does to the elements that it leaves alone.
         self._corrupted = (
