@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_ae._checks import check_number
-from keras_ae.ops.sparsity import batch_mean
+from keras_ae.ops.batch import batch_mean
 from keras_ae.types import Config, Tensor
 
 

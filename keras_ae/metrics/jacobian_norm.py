@@ -8,9 +8,9 @@ from keras import ops
 
 from keras_ae._sharing import always_save_as_shared
 from keras_ae.layers.contractive import Contractive
-from keras_ae.ops.dense_jacobian import squared_norms
 from keras_ae.ops.differentiation import value_and_jacobian
 from keras_ae.regularizers._dense_stack import dense_stack, value_and_factors
+from keras_ae.regularizers._jacobians import DenseJacobian, WholeJacobian
 from keras_ae.types import Config, Tensor
 
 
@@ -74,11 +74,11 @@ class JacobianNorm(keras.metrics.Mean):
         try:
             stack = dense_stack(encoder)
         except ValueError:
-            _, jacobian = value_and_jacobian(partial(encoder, training=False), inputs)
-            squares = ops.square(ops.cast(jacobian, "float32"))
+            _, matrix = value_and_jacobian(partial(encoder, training=False), inputs)
+            squares = WholeJacobian(matrix).squared_norms()
         else:
             _, kernels, slopes = value_and_factors(stack, inputs, training=False)
-            squares = squared_norms(kernels, slopes)
+            squares = DenseJacobian(kernels, slopes).squared_norms()
         inner = tuple(range(1, len(squares.shape)))
         super().update_state(ops.sqrt(ops.sum(squares, axis=inner)), sample_weight)
 

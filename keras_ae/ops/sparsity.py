@@ -1,4 +1,4 @@
-"""What sparse codes need: the largest values of a row, and the mean of a batch."""
+"""What sparse codes need: the largest values of a row."""
 
 from keras import ops
 
@@ -25,9 +25,3 @@ def keep_largest(x: Tensor, k: int | Tensor) -> Tensor:
     indices = ops.reshape(starts + places, (-1, 1))
     kept = ops.scatter(indices, ops.reshape(ops.relu(values), (-1,)), (rows * units,))
     return ops.reshape(kept, (rows, units))
-
-
-def batch_mean(x: Tensor) -> Tensor:
-    """Return the mean over examples of the sum of an example, float32; 0 for an empty batch."""
-    total = ops.sum(ops.cast(x, "float32"))
-    return total / ops.cast(ops.maximum(ops.shape(x)[0], 1), "float32")

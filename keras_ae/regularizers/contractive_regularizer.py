@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_ae._checks import check_choice, check_integer, check_number, check_seed
+from keras_ae.ops.batch import batch_mean
 from keras_ae.ops.differentiation import value_and_jacobian, value_and_vjp
 from keras_ae.regularizers._batch_statistics import BatchStatistics
 from keras_ae.regularizers._dense_stack import dense_stack, value_and_factors
@@ -163,11 +164,9 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
         self, jacobian: Jacobian, evaluate: Evaluation, inputs: Tensor, seed: Any
     ) -> dict[str, Tensor]:
         """Return the penalties by name, from the Jacobian at the inputs and a way to get others."""
-        # An empty batch, which a replica can get, has no penalty.
-        examples = ops.cast(ops.maximum(ops.shape(inputs)[0], 1), "float32")
         penalties = {}
         if self.strength > 0:
-            penalties["contraction"] = self.strength * ops.sum(jacobian.squared_norms()) / examples
+            penalties["contraction"] = self.strength * batch_mean(jacobian.squared_norms())
         if self.curvature > 0:
             # An integer gives the same numbers at every draw: not those of the projections.
             noise = keras.random.normal(
@@ -179,8 +178,8 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
             total = 0.0
             for sample in range(self.samples):
                 _, other = evaluate(inputs + noise[sample])
-                total = total + ops.sum(jacobian.squared_norms(other))
-            penalties["curvature"] = self.curvature / self.samples * total / examples
+                total = total + batch_mean(jacobian.squared_norms(other))
+            penalties["curvature"] = self.curvature / self.samples * total
         return penalties
 
     def get_config(self) -> Config:
