@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from keras_ae.layers import JumpReLU as JumpReLU
     from keras_ae.layers import MaskingCorruption as MaskingCorruption
     from keras_ae.layers import PackBits as PackBits
+    from keras_ae.layers import PSDPredictor as PSDPredictor
     from keras_ae.layers import SaltAndPepperCorruption as SaltAndPepperCorruption
     from keras_ae.layers import TiedDense as TiedDense
     from keras_ae.layers import TopK as TopK
     from keras_ae.models import Autoencoder as Autoencoder
     from keras_ae.models import DenoisingAutoencoder as DenoisingAutoencoder
+    from keras_ae.models import PredictiveSparseDecomposition as PredictiveSparseDecomposition
     from keras_ae.models import SemanticHasher as SemanticHasher
     from keras_ae.models import SparseAutoencoder as SparseAutoencoder
     from keras_ae.regularizers import ContractiveRegularizer as ContractiveRegularizer
@@ -43,11 +45,13 @@ _HOMES = {
     "JumpReLU": "keras_ae.layers",
     "MaskingCorruption": "keras_ae.layers",
     "PackBits": "keras_ae.layers",
+    "PSDPredictor": "keras_ae.layers",
     "SaltAndPepperCorruption": "keras_ae.layers",
     "TiedDense": "keras_ae.layers",
     "TopK": "keras_ae.layers",
     "Autoencoder": "keras_ae.models",
     "DenoisingAutoencoder": "keras_ae.models",
+    "PredictiveSparseDecomposition": "keras_ae.models",
     "SemanticHasher": "keras_ae.models",
     "SparseAutoencoder": "keras_ae.models",
     "ContractiveRegularizer": "keras_ae.regularizers",

@@ -6,5 +6,8 @@ from keras_ae.models.autoencoder import Autoencoder as Autoencoder
 from keras_ae.models.denoising_autoencoder import (
     DenoisingAutoencoder as DenoisingAutoencoder,
 )
+from keras_ae.models.predictive_sparse_decomposition import (
+    PredictiveSparseDecomposition as PredictiveSparseDecomposition,
+)
 from keras_ae.models.semantic_hasher import SemanticHasher as SemanticHasher
 from keras_ae.models.sparse_autoencoder import SparseAutoencoder as SparseAutoencoder
