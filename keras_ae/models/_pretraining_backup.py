@@ -22,8 +22,8 @@ class PretrainingBackup:
 
     Args:
         folder: Where the files are. If there is a backup, it has to be of the same call.
-        signature: What tells one call from another: arrays and values of JSON, by argument. Names
-            of layers are left out, as Keras numbers them.
+        signature: What tells one call from another, by argument: arrays, and configurations of
+            which the names do not count, as Keras numbers them.
         models: The compiled autoencoder of each stage.
         order_seed: Seed of the order of the examples; that of the backup, if there is one, is used.
     """
@@ -82,7 +82,8 @@ class PretrainingBackup:
         """Give a stage the state of the backup, and return how many epochs it was trained for."""
         path, state = self._path(stage), _state(self.models[stage])
         try:
-            with np.load(path) as file:
+            # Opened here, because NumPy does not close a file that it cannot read.
+            with open(path, "rb") as stream, np.load(stream) as file:
                 epoch = int(file["epoch"])
                 arrays = [file[f"arr_{i}"] for i in range(len(state))]
             for variable, array in zip(state, arrays, strict=True):
@@ -128,12 +129,11 @@ def _digest(value: Any) -> str:
 
 
 def _without_names(value: Any) -> Any:
-    """Leave out the names of layers, of which every configuration says if it is trainable."""
+    """Leave out names of objects: where there is nothing but a name it is that of a precision."""
     if isinstance(value, dict):
-        is_layer = "trainable" in value
         return {
             key: _without_names(item)
             for key, item in value.items()
-            if not (is_layer and key == "name")
+            if key != "name" or len(value) == 1
         }
     return [_without_names(item) for item in value] if isinstance(value, list | tuple) else value

@@ -17,12 +17,11 @@ def transposed_convolution(
 ) -> list[layers.Layer]:
     """Return the transposed convolution from `output_shape` to `shape`, cropped if need be."""
     same = layer.padding == "same"
-    extents = [(k - 1) * d + 1 for k, d in zip(layer.kernel_size, layer.dilation_rate, strict=True)]
     axes = list(
         zip(
             _sizes(layer, shape),
             _sizes(layer, output_shape),
-            extents,
+            layer.kernel_size,
             layer.strides,
             strict=True,
         )
@@ -45,7 +44,6 @@ def transposed_convolution(
         padding=layer.padding,
         output_padding=added,
         data_format=layer.data_format,
-        dilation_rate=layer.dilation_rate,
         activation=activation,
         kernel_initializer=config["kernel_initializer"],
         kernel_regularizer=config["kernel_regularizer"],
@@ -65,8 +63,9 @@ def upsampling(layer: Any, shape: Shape, output_shape: Shape) -> list[layers.Lay
         strict=True,
     ):
         # Each value covers the middle of the window that it came from.
-        crops.append(_split(max(m * s - n, 0), max(m * s - n, 0) // 2))
-        pads.append(_split(max(n - m * s, 0), max(p - s, 0) // 2))
+        surplus, missing = max(m * s - n, 0), max(n - m * s, 0)
+        crops.append(_split(surplus, surplus // 2))
+        pads.append(_split(missing, min(max(p - s, 0) // 2, missing)))
     size = layer.strides[0] if len(layer.strides) == 1 else layer.strides
     return [
         _UPSAMPLINGS[len(layer.strides)](size, dtype=layer.dtype_policy, **_data_format(layer)),

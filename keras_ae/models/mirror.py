@@ -57,8 +57,8 @@ def mirror(encoder: keras.Model, output_activation: Any = None) -> keras.Sequent
     Each `B_l` maps back to exactly the shape that `A_l` took:
 
     - `Dense` and `ContractiveDense` become a `Dense`;
-    - `Conv1D`, `Conv2D` and `Conv3D` the transposed convolution of the same kernel size, strides,
-      padding and dilation, aligned as the gradient of the convolution is;
+    - `Conv1D`, `Conv2D` and `Conv3D` the transposed convolution of the same kernel size, strides
+      and padding, aligned as the gradient of the convolution is;
     - max and average pooling become upsampling by the strides. What the pooling left over at the
       border is filled with zeros, what it padded is cropped;
     - `Flatten` and `Reshape` become a `Reshape`;
@@ -172,17 +172,23 @@ def _mirrored(
         ]
     if isinstance(layer, layers.Flatten | layers.Reshape):
         return [layers.Reshape(shape[1:], dtype=layer.dtype_policy)]
-    if isinstance(layer, CONVOLUTIONS) and layer.groups == 1 and layer.padding != "causal":
+    if isinstance(layer, CONVOLUTIONS) and _is_plain(layer):
         return transposed_convolution(layer, shape, output_shape, activation)
     if isinstance(layer, _POOLINGS) and (layer.data_format == "channels_last" or len(shape) > 3):
         return upsampling(layer, shape, output_shape)
     raise ValueError(_message(layer))
 
 
+def _is_plain(convolution: Any) -> bool:
+    # TensorFlow has no dilated transposed convolution on a CPU, Keras none with groups.
+    dilated = max(convolution.dilation_rate) > 1
+    return convolution.groups == 1 and not dilated and convolution.padding != "causal"
+
+
 def _message(received: Any) -> str:
     return (
-        "An encoder to mirror must be a chain of Dense, Conv1D, Conv2D and Conv3D (without groups "
-        "or causal padding), at least one of them, of max and average pooling, Flatten, Reshape, "
-        "batch and layer normalization, and of activation, dropout and corruption layers. "
+        "An encoder to mirror must be a chain of Dense, Conv1D, Conv2D and Conv3D (without groups, "
+        "dilation or causal padding), at least one of them, of max and average pooling, Flatten, "
+        "Reshape, batch and layer normalization, and activation, dropout and corruption layers. "
         f"Received: {received!r}"
     )
