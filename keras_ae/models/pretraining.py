@@ -11,21 +11,11 @@ import numpy as np
 
 from keras_ae._chain import flattened
 from keras_ae._checks import check_finite, check_integer
-from keras_ae.layers.contractive import Contractive
 from keras_ae.models._pretraining_backup import PretrainingBackup
+from keras_ae.models._pretraining_stages import split_into_stages
 from keras_ae.models.autoencoder import Autoencoder
-from keras_ae.models.mirror import (
-    ACTIVATIONS,
-    CONVOLUTIONS,
-    NORMALIZATIONS,
-    fresh,
-    known_shape,
-    mirror,
-)
-from keras_ae.types import FloatArray, Shape
-
-# Those that act on every element alone, wherever in the stage they stand.
-_ELEMENTWISE = (keras.layers.ELU, keras.layers.LeakyReLU, keras.layers.ReLU)
+from keras_ae.models.mirror import known_shape
+from keras_ae.types import FloatArray
 
 
 def pretrain_layerwise(
@@ -60,7 +50,8 @@ def pretrain_layerwise(
     With `backup_dir` the state is written there after every epoch. A call with the same arguments
     on a new `stack` of the same layers then goes on at the epoch where the last one was interrupted
     and ends with the same weights as without the interruption: the order of the examples, the
-    noise and the initial weights are those of the backup. Remove the folder to start anew.
+    noise and the initial weights are those of the backup. Functions are told apart by their names.
+    Remove the folder to start anew.
 
     Args:
         stack: The encoder, a `keras.Sequential` or a functional chain, with an input of known
@@ -115,8 +106,8 @@ def pretrain_layerwise(
             f"Received: x with shape={x.shape}"
         )
     check_integer("batch_size", batch_size, minimum=1)
-    stages = _stages(stack, shape, output_activation)
-    corruptions = [_check_corruption(c) for c in _for_each("corruption", corruption, stages)]
+    stages = split_into_stages(stack, shape, output_activation)
+    corruptions = [_copy_of_corruption(c) for c in _for_each("corruption", corruption, stages)]
     losses = [_check_loss(term) for term in _for_each("loss", loss, stages)]
     counts = [check_integer("epochs", e, minimum=1) for e in _for_each("epochs", epochs, stages)]
     optimizer = keras.optimizers.get(optimizer)
@@ -218,46 +209,6 @@ class _Epochs(keras.callbacks.Callback):
             self.backup.save(self.stage, epoch + 1)
 
 
-def _stages(
-    stack: keras.Model, shape: Shape, output_activation: Any
-) -> list[tuple[keras.Sequential, keras.Sequential]]:
-    """Return the encoder of each stage, made of the layers of the stack, and a fresh decoder."""
-    groups: list[list[keras.layers.Layer]] = [[]]
-    for layer in flattened(stack):
-        if _has_kernel(layer) and any(_has_kernel(below) for below in groups[-1]):
-            groups.append([])
-        groups[-1].append(layer)
-    stages = []
-    ending = output_activation
-    for group in groups:
-        encoder = keras.Sequential([keras.Input(shape[1:]), *group])
-        stages.append((encoder, mirror(encoder, ending)))
-        shape, ending = encoder.output_shape, _last_activation(group)
-    return stages
-
-
-def _has_kernel(layer: Any) -> bool:
-    if isinstance(layer, Contractive):
-        return any(_has_kernel(inner) for inner in flattened(layer.layer))
-    return isinstance(layer, (keras.layers.Dense, *CONVOLUTIONS))
-
-
-def _last_activation(layers: list[keras.layers.Layer]) -> Any:
-    """Return the elementwise activation that the codes of a stage come from, if there is one."""
-    for layer in reversed(layers):
-        if isinstance(layer, Contractive):
-            return _last_activation(flattened(layer.layer))
-        if isinstance(layer, keras.layers.Activation):
-            return layer.activation
-        if isinstance(layer, _ELEMENTWISE):
-            return fresh(layer)
-        if isinstance(layer, ACTIVATIONS + NORMALIZATIONS):
-            return None
-        if _has_kernel(layer):
-            return fresh(layer.activation)
-    return None
-
-
 def _for_each(name: str, value: Any, stages: Sequence[Any]) -> list[Any]:
     if not isinstance(value, list | tuple):
         return [value] * len(stages)
@@ -269,13 +220,15 @@ def _for_each(name: str, value: Any, stages: Sequence[Any]) -> list[Any]:
     return list(value)
 
 
-def _check_corruption(corruption: Any) -> keras.layers.Layer | None:
-    if corruption is not None and not isinstance(corruption, keras.layers.Layer):
+def _copy_of_corruption(corruption: Any) -> keras.layers.Layer | None:
+    if corruption is None:
+        return None
+    if not isinstance(corruption, keras.layers.Layer):
         raise ValueError(
             "corruption must be a Keras layer, None or a list of those. "
             f"Received: corruption={corruption!r}"
         )
-    return fresh(corruption)
+    return type(corruption).from_config(corruption.get_config())
 
 
 def _check_loss(loss: Any) -> Any:

@@ -62,6 +62,7 @@ def test_a_mirrored_convolution_is_the_adjoint_of_one_at_any_size(padding, strid
         # Of even width, where one axis needs more than Keras lets one add and the other less.
         ((7, 8), (4, 2), 2),
         ((9, 6), (2, 3), (3, 2)),
+        ((6, 7), (2, 4), 3),
         ((5, 4, 6), (3, 2, 4), (2, 1, 3)),
     ],
 )
@@ -213,8 +214,7 @@ def test_has_the_precision_of_the_encoder():
     assert policies == ["float32", "mixed_float16", "mixed_float16", "mixed_float16"]
 
 
-@pytest.mark.parametrize("jit_compile", [True, False])
-def test_trains_and_survives_saving(tmp_path, jit_compile):
+def test_trains_and_survives_saving(tmp_path):
     encoder = chain(
         (7, 8, 1),
         layers.Conv2D(4, 2, strides=2, padding="same", activation="relu"),
@@ -226,7 +226,7 @@ def test_trains_and_survives_saving(tmp_path, jit_compile):
     model = keras_ae.Autoencoder(encoder, mirror(encoder, "sigmoid"))
     assert "Cropping2D" in kinds(model.decoder)
     x = np.random.default_rng(0).random((24, 7, 8, 1)).astype("float32")
-    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=jit_compile)
+    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=True)
     losses = model.fit(x, epochs=8, batch_size=8, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     model.save(tmp_path / "model.keras")
