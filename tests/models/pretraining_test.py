@@ -126,6 +126,18 @@ def test_batches_hold_every_example_once_in_an_order_of_the_epoch():
     assert np.concatenate([other[i][0] for i in range(3)]).ravel().tolist() != orders[0]
 
 
+def test_each_epoch_has_its_order(images, monkeypatch):
+    begun, begin = [], _Batches.begin
+
+    def record(self, epoch):
+        begun.append(epoch)
+        begin(self, epoch)
+
+    monkeypatch.setattr(_Batches, "begin", record)
+    pretrain_layerwise(lower_stack(), images, epochs=3, verbose=0)
+    assert begun[-3:] == [0, 1, 2]
+
+
 def test_seeds_of_keras_make_it_reproducible(images):
     results = []
     for seed in (1, 1, 2):
@@ -224,20 +236,20 @@ class InterruptionError(Exception):
     pass
 
 
-def interrupt(batches, call, *args, **kwargs):
-    """Make a call, and stop its training after so many batches as Ctrl-C would."""
-    ended = keras.callbacks.CallbackList.on_train_batch_end
+def interrupt(hook, after, call, *args, **kwargs):
+    """Make a call, and stop its training in a hook of Keras after so many, as Ctrl-C would."""
+    ended = getattr(keras.callbacks.CallbackList, hook)
     count = 0
 
     def end(self, *args, **kwargs):
         nonlocal count
         count += 1
-        if count > batches:
+        if count > after:
             raise InterruptionError
         return ended(self, *args, **kwargs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keras.callbacks.CallbackList, "on_train_batch_end", end)
+        patch.setattr(keras.callbacks.CallbackList, hook, end)
         with pytest.raises(InterruptionError):
             call(*args, **kwargs)
 
@@ -281,17 +293,24 @@ def uninterrupted(images):
     return results
 
 
-# Of 4 batches an epoch: in the first epoch, in the second, after the last batch of the third, in
-# the first and in the second of the second stage.
+# Of 4 batches an epoch: in the first epoch, in the second, after the last batch of the third,
+# before the first stage is written for good, in the first and in the second of the second stage.
 @pytest.mark.parametrize(
-    ("policy", "batches"),
-    [("float32", 2), ("float32", 6), ("float32", 11), ("mixed_float16", 13), ("mixed_float16", 18)],
+    ("policy", "hook", "after"),
+    [
+        ("float32", "on_train_batch_end", 2),
+        ("float32", "on_train_batch_end", 6),
+        ("float32", "on_train_batch_end", 11),
+        ("float32", "on_train_end", 0),
+        ("mixed_float16", "on_train_batch_end", 13),
+        ("mixed_float16", "on_train_batch_end", 18),
+    ],
 )
-def test_goes_on_where_it_was_interrupted(images, uninterrupted, policy, batches, tmp_path):
+def test_goes_on_where_it_was_interrupted(images, uninterrupted, policy, hook, after, tmp_path):
     keras.config.set_dtype_policy(policy)
     try:
         keras.utils.set_random_seed(5)
-        interrupt(batches, pretrain_noisy, images, tmp_path / "new" / "backup")
+        interrupt(hook, after, pretrain_noisy, images, tmp_path / "new" / "backup")
         # Initial weights, order and noise are of the backup, whatever the seeds are now.
         keras.utils.set_random_seed(99)
         model = pretrain_noisy(images, tmp_path / "new" / "backup")
@@ -302,7 +321,9 @@ def test_goes_on_where_it_was_interrupted(images, uninterrupted, policy, batches
 
 def test_goes_on_with_what_is_left_to_do(images, tmp_path, capsys):
     arguments = {"epochs": [3, 2], "batch_size": 16, "backup_dir": tmp_path, "verbose": 2}
-    interrupt(12 + 4 + 2, pretrain_layerwise, small_stack(), images, **arguments)
+    interrupt(
+        "on_train_batch_end", 12 + 4 + 2, pretrain_layerwise, small_stack(), images, **arguments
+    )
     capsys.readouterr()
     pretrain_layerwise(small_stack(), images, **arguments)
     lines = capsys.readouterr().out.splitlines()
