@@ -4,7 +4,7 @@
     python examples/deep_pretraining.py --data mnist.npz    # x_train, y_train, x_test, y_test
 
 Trains pixels-256-128-64-30-8 and back from the same initial weights: all of it together, and all of
-it together after one layer at a time. Trains it with ReLUs as well, which need no pretraining.
+it together after one layer at a time. Trains it with ReLUs as well, which do learn without.
 Writes the pretrained model and one picture.
 """
 
