@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from keras_ae.models import PredictiveSparseDecomposition as PredictiveSparseDecomposition
     from keras_ae.models import SemanticHasher as SemanticHasher
     from keras_ae.models import SparseAutoencoder as SparseAutoencoder
+    from keras_ae.models import convolutional_autoencoder as convolutional_autoencoder
+    from keras_ae.models import dense_autoencoder as dense_autoencoder
+    from keras_ae.models import pretrain_layerwise as pretrain_layerwise
     from keras_ae.regularizers import ContractiveRegularizer as ContractiveRegularizer
     from keras_ae.regularizers import KLSparsityRegularizer as KLSparsityRegularizer
     from keras_ae.regularizers import LaplaceActivityRegularizer as LaplaceActivityRegularizer
@@ -54,6 +57,9 @@ _HOMES = {
     "PredictiveSparseDecomposition": "keras_ae.models",
     "SemanticHasher": "keras_ae.models",
     "SparseAutoencoder": "keras_ae.models",
+    "convolutional_autoencoder": "keras_ae.models",
+    "dense_autoencoder": "keras_ae.models",
+    "pretrain_layerwise": "keras_ae.models",
     "ContractiveRegularizer": "keras_ae.regularizers",
     "KLSparsityRegularizer": "keras_ae.regularizers",
     "LaplaceActivityRegularizer": "keras_ae.regularizers",

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from keras_ae._chain import flattened
 from keras_ae.ops.differentiation import is_elementwise, value_and_elementwise_derivative
 from keras_ae.types import Tensor
 
@@ -32,7 +33,7 @@ def dense_stack(encoder: Any) -> list[keras.layers.Layer]:
     Raises:
         ValueError: It is something else; the message names the layer that is.
     """
-    stack = _flattened(encoder)
+    stack = flattened(encoder)
     dense = [isinstance(layer, layers.Dense) for layer in stack]
     for position, layer in enumerate(stack):
         if not _is_allowed(layer, is_first=not any(dense[:position])):
@@ -67,27 +68,6 @@ def value_and_factors(
             x, slope = value_and_elementwise_derivative(partial(layer, training=training), x)
             slopes[-1] = slope if slopes[-1] is None else slopes[-1] * slope
     return x, kernels, slopes
-
-
-def _flattened(encoder: Any) -> list[keras.layers.Layer]:
-    if not isinstance(encoder, keras.Model):
-        return [encoder]
-    parts = [layer for layer in encoder.layers if not isinstance(layer, layers.InputLayer)]
-    if not isinstance(encoder, keras.Sequential) and not _is_chain(encoder, parts):
-        raise ValueError(_message(encoder))
-    return [layer for part in parts for layer in _flattened(part)]
-
-
-def _is_chain(model: keras.Model, parts: list[keras.layers.Layer]) -> bool:
-    """Whether each layer of a functional model takes what the one before it returned."""
-    if not hasattr(model, "inputs") or len(model.inputs) != 1 or len(model.outputs) != 1:
-        return False
-    (current,) = model.inputs
-    for part in parts:
-        if part.input is not current:
-            return False
-        current = part.output
-    return current is model.outputs[0]
 
 
 def _is_allowed(layer: Any, is_first: bool) -> bool:
