@@ -82,8 +82,8 @@ def pca_agreement(autoencoder: Autoencoder, x: FloatArray, batch_size: int = 102
     reconstructed = autoencoder.reconstruct(x, batch_size)
     if reconstructed.shape != x.shape or x.ndim < 2 or len(x) == 0:
         raise ValueError(
-            "x must have the shape (n, ...), n >= 1, that autoencoder reconstructs it in. Received: "
-            f"x with shape={x.shape}, reconstructed with shape={reconstructed.shape}"
+            "x must have the shape (n, ...), n >= 1, in which autoencoder reconstructs it. "
+            f"Received: x with shape={x.shape}, reconstructed with shape={reconstructed.shape}"
         )
     span = _span(autoencoder, x[:batch_size].astype(keras.config.floatx()))
     rank = span.shape[1]

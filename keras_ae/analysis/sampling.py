@@ -103,7 +103,7 @@ def sample(
         count = min(stride, steps - done)
         ends = chain.predict_on_batch([ends, np.array(count, "int32")])
         bar.add(count)
-    lost = np.count_nonzero(~np.isfinite(ends.reshape(len(x), -1)).all(axis=1))
+    lost = np.count_nonzero(~np.isfinite(ends).all(axis=tuple(range(1, x.ndim))))
     if lost:
         raise ValueError(
             "dae must keep the chains finite, with a smaller step_size if need be. "

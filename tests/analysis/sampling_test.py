@@ -137,6 +137,11 @@ def test_a_new_model_under_mixed_precision():
     assert np.any(ends != ends.astype("float16"))
 
 
+@both_methods
+def test_no_chains(method):
+    assert sample(denoise, np.zeros((0, 3)), 0.1, 5, method, verbose=0).shape == (0, 3)
+
+
 def test_progress_is_that_of_keras(capsys):
     arguments = denoise, np.zeros((1, 1)), STDDEV, 250
     sample(*arguments, verbose=0)
