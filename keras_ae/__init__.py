@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from keras_ae._registration import register_with_keras
 
 if TYPE_CHECKING:
+    from keras_ae import analysis as analysis
     from keras_ae import export as export
     from keras_ae import plotting as plotting
     from keras_ae.layers import BatchTopK as BatchTopK
@@ -67,6 +68,7 @@ _HOMES = {
     "HammingIndex": "keras_ae.retrieval",
 }
 _SUBMODULES = (
+    "analysis",
     "callbacks",
     "export",
     "layers",

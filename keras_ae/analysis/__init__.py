@@ -1,0 +1,8 @@
+"""What a trained autoencoder knows of its data."""
+
+import keras  # noqa: F401  # First: see keras_ae/_registration.py.
+
+from keras_ae.analysis.denoising_score import score as score
+from keras_ae.analysis.pca import PCAAgreement as PCAAgreement
+from keras_ae.analysis.pca import pca_agreement as pca_agreement
+from keras_ae.analysis.sampling import sample as sample
