@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from keras_ae._registration import register_with_keras
 
 if TYPE_CHECKING:
+    from keras_ae import analysis as analysis
     from keras_ae import export as export
     from keras_ae import plotting as plotting
     from keras_ae.layers import BatchTopK as BatchTopK
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from keras_ae.layers import MaskingCorruption as MaskingCorruption
     from keras_ae.layers import PackBits as PackBits
     from keras_ae.layers import SaltAndPepperCorruption as SaltAndPepperCorruption
+    from keras_ae.layers import TangentPropagated as TangentPropagated
     from keras_ae.layers import TiedDense as TiedDense
     from keras_ae.layers import TopK as TopK
     from keras_ae.models import Autoencoder as Autoencoder
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from keras_ae.regularizers import KLSparsityRegularizer as KLSparsityRegularizer
     from keras_ae.regularizers import LaplaceActivityRegularizer as LaplaceActivityRegularizer
     from keras_ae.regularizers import PriorActivityRegularizer as PriorActivityRegularizer
+    from keras_ae.regularizers import TangentPropagation as TangentPropagation
     from keras_ae.retrieval import HammingIndex as HammingIndex
 
 _HOMES = {
@@ -44,6 +47,7 @@ _HOMES = {
     "MaskingCorruption": "keras_ae.layers",
     "PackBits": "keras_ae.layers",
     "SaltAndPepperCorruption": "keras_ae.layers",
+    "TangentPropagated": "keras_ae.layers",
     "TiedDense": "keras_ae.layers",
     "TopK": "keras_ae.layers",
     "Autoencoder": "keras_ae.models",
@@ -54,9 +58,11 @@ _HOMES = {
     "KLSparsityRegularizer": "keras_ae.regularizers",
     "LaplaceActivityRegularizer": "keras_ae.regularizers",
     "PriorActivityRegularizer": "keras_ae.regularizers",
+    "TangentPropagation": "keras_ae.regularizers",
     "HammingIndex": "keras_ae.retrieval",
 }
 _SUBMODULES = (
+    "analysis",
     "callbacks",
     "export",
     "layers",

@@ -32,8 +32,11 @@ PUBLIC = {
     "SaltAndPepperCorruption",
     "SemanticHasher",
     "SparseAutoencoder",
+    "TangentPropagated",
+    "TangentPropagation",
     "TiedDense",
     "TopK",
+    "analysis",
     "callbacks",
     "export",
     "layers",
@@ -147,7 +150,7 @@ def test_importing_the_package_or_searching_does_not_import_keras():
 
 
 def test_every_public_docstring_has_an_example_and_a_keras_class_a_reference():
-    for module in (*KERAS, "export", "retrieval", "plotting"):
+    for module in (*KERAS, "analysis", "export", "retrieval", "plotting"):
         for name, value in vars(getattr(keras_ae, module)).items():
             home = getattr(value, "__module__", "")
             if name.startswith("_") or not home.startswith(f"keras_ae.{module}"):
