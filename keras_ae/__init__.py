@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from keras_ae.layers import PackBits as PackBits
     from keras_ae.layers import PSDPredictor as PSDPredictor
     from keras_ae.layers import SaltAndPepperCorruption as SaltAndPepperCorruption
+    from keras_ae.layers import TangentPropagated as TangentPropagated
     from keras_ae.layers import TiedDense as TiedDense
     from keras_ae.layers import TopK as TopK
     from keras_ae.models import Autoencoder as Autoencoder
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from keras_ae.regularizers import KLSparsityRegularizer as KLSparsityRegularizer
     from keras_ae.regularizers import LaplaceActivityRegularizer as LaplaceActivityRegularizer
     from keras_ae.regularizers import PriorActivityRegularizer as PriorActivityRegularizer
+    from keras_ae.regularizers import TangentPropagation as TangentPropagation
     from keras_ae.retrieval import HammingIndex as HammingIndex
 
 _HOMES = {
@@ -51,6 +53,7 @@ _HOMES = {
     "PackBits": "keras_ae.layers",
     "PSDPredictor": "keras_ae.layers",
     "SaltAndPepperCorruption": "keras_ae.layers",
+    "TangentPropagated": "keras_ae.layers",
     "TiedDense": "keras_ae.layers",
     "TopK": "keras_ae.layers",
     "Autoencoder": "keras_ae.models",
@@ -65,6 +68,7 @@ _HOMES = {
     "KLSparsityRegularizer": "keras_ae.regularizers",
     "LaplaceActivityRegularizer": "keras_ae.regularizers",
     "PriorActivityRegularizer": "keras_ae.regularizers",
+    "TangentPropagation": "keras_ae.regularizers",
     "HammingIndex": "keras_ae.retrieval",
 }
 _SUBMODULES = (

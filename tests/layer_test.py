@@ -26,6 +26,7 @@ class Case:
     arguments: Callable[[], dict[str, Any]] = dict
     input_shape: tuple[int, ...] = (5, 16)
     output_shape: tuple[int, ...] = (5, 16)
+    second_shape: tuple[int, ...] | None = None  # Of a second input.
     differentiable: bool = True
     random: bool = False
     checks: dict[str, Any] = field(default_factory=dict)
@@ -88,6 +89,12 @@ CASES = [
                  0.1, "hutchinson", curvature=0.1, seed=3)},
          (5, 4, 16), (5, 3, 3),
          checks={"expected_num_seed_generators": 2, "run_mixed_precision_check": False}),
+    Case("tangent_propagated", keras_ae.TangentPropagated,
+         lambda: {"layer": encoder(
+             keras.layers.Dense(6, "tanh"), keras.layers.BatchNormalization(),
+             keras.layers.Dropout(0.2, seed=1), keras.layers.Dense(3))},
+         output_shape=(5, 3), second_shape=(5, 2, 16),
+         checks={"run_mixed_precision_check": False}),
     Case("tied_dense", keras_ae.TiedDense, lambda: {"tied_to": built_dense()}, (5, 6),
          checks={"expected_num_trainable_weights": 2}),
     Case("tied_dense_rank_3", keras_ae.TiedDense,
@@ -117,16 +124,23 @@ CASES = [
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
-def data(case: Case, examples: int = 5) -> np.ndarray:
-    shape = (examples, *case.input_shape[1:])
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
+def both(case: Case, make: Callable[[tuple[int, ...]], Any]) -> Any:
+    """What `make` gives for the shape of the input, and in a pair for that of a second one."""
+    first = make(case.input_shape[1:])
+    return first if case.second_shape is None else (first, make(case.second_shape[1:]))
+
+
+def data(case: Case, examples: int = 5) -> Any:
+    generator = np.random.default_rng(0)
+    return both(case, lambda shape: generator.normal(size=(examples, *shape)).astype("float32"))
 
 
 def as_model(case: Case) -> keras.Model:
     """The layer between two trainable ones, with the output of an integer layer on the side."""
-    inputs = keras.Input(case.input_shape[1:])
-    hidden = keras.layers.Dense(case.input_shape[-1])(inputs)
-    output = case.make(name="layer")(hidden)
+    inputs = both(case, keras.Input)
+    first, *others = keras.tree.flatten(inputs)
+    hidden = keras.layers.Dense(case.input_shape[-1])(first)
+    output = case.make(name="layer")([hidden, *others] if others else hidden)
     if not case.differentiable:
         return keras.Model(inputs, {"y": keras.layers.Dense(2)(hidden), "side": output})
     return keras.Model(inputs, {"y": keras.layers.Dense(2)(output)})
@@ -156,7 +170,7 @@ def test_passes_the_layer_test_of_keras(case: Case) -> None:
     testing.TestCase().run_layer_test(
         case.layer,
         case.arguments(),
-        input_shape=case.input_shape,
+        input_shape=both(case, lambda shape: (5, *shape)),
         expected_output_shape=case.output_shape,
         run_training_check=case.differentiable,
         supports_masking=True,
@@ -186,7 +200,7 @@ def test_saved_and_loaded_with_equal_outputs(case: Case, tmp_path: Path) -> None
 @every_case
 def test_symbolic_and_eager_calls_agree(case: Case) -> None:
     layer = case.make()
-    inputs = keras.Input(case.input_shape[1:])
+    inputs = both(case, keras.Input)
     model = keras.Model(inputs, layer(inputs))
     assert model.output_shape == (None, *case.output_shape[1:])
     for examples in (1, 7):

@@ -34,6 +34,8 @@ PUBLIC = {
     "SaltAndPepperCorruption",
     "SemanticHasher",
     "SparseAutoencoder",
+    "TangentPropagated",
+    "TangentPropagation",
     "TiedDense",
     "TopK",
     "analysis",

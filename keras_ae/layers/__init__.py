@@ -15,5 +15,6 @@ from keras_ae.layers.psd_predictor import PSDPredictor as PSDPredictor
 from keras_ae.layers.salt_and_pepper_corruption import (
     SaltAndPepperCorruption as SaltAndPepperCorruption,
 )
+from keras_ae.layers.tangent_propagated import TangentPropagated as TangentPropagated
 from keras_ae.layers.tied_dense import TiedDense as TiedDense
 from keras_ae.layers.top_k import TopK as TopK

@@ -14,3 +14,4 @@ from keras_ae.regularizers.laplace_activity_regularizer import (
 from keras_ae.regularizers.prior_activity_regularizer import (
     PriorActivityRegularizer as PriorActivityRegularizer,
 )
+from keras_ae.regularizers.tangent_propagation import TangentPropagation as TangentPropagation

@@ -1,0 +1,69 @@
+"""Jacobians of an encoder over an array, some examples at a time."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_ae._checks import check_finite, check_integer
+from keras_ae.ops.differentiation import value_and_jacobian
+from keras_ae.types import FloatArray, Tensor, TensorFunction
+
+
+def jacobians(
+    encoder: TensorFunction, x: FloatArray, batch_size: int, verbose: int | str
+) -> Iterator[FloatArray]:
+    """Yield the Jacobians of each batch of `x` at inference, `(b, outputs, inputs)` in float64.
+
+    Raises:
+        ValueError: An argument is not as the public functions say.
+    """
+    if not callable(encoder):
+        raise ValueError(
+            f"encoder must be a Keras model or layer, or a function. Received: encoder={encoder!r}"
+        )
+    function = (
+        partial(encoder, training=False) if isinstance(encoder, keras.layers.Layer) else encoder
+    )
+    x = check_finite("x", x).astype(keras.config.floatx(), copy=False)
+    if x.ndim < 2 or x.size == 0:
+        raise ValueError(f"x must have shape (n, ...), n >= 1. Received: x with shape={x.shape}")
+    check_integer("batch_size", batch_size, minimum=1)
+    if verbose not in {"auto", 0, 1, 2}:
+        raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
+    # Once outside what is compiled, where a layer may still make its weights.
+    outputs = function(ops.convert_to_tensor(x[:1]))
+    if not ops.is_tensor(outputs) or len(outputs.shape) < 2 or outputs.shape[0] != 1:
+        raise ValueError(
+            "encoder must return one tensor (n, ...) for an input (n, ...). "
+            f"Received: one that returns {outputs!r}"
+        )
+    compiled = _Jacobian(function)
+    bar = keras.utils.Progbar(len(x), verbose=1 if verbose == "auto" else verbose)
+    for start in range(0, len(x), batch_size):
+        batch = x[start : start + batch_size]
+        matrices = compiled.predict_on_batch(batch).astype("float64")
+        if not np.isfinite(matrices).all():
+            raise ValueError(
+                "encoder must have a finite Jacobian at x. Received: one with "
+                f"{np.count_nonzero(~np.isfinite(matrices))} NaN or infinite values of "
+                f"{matrices.size} in the batch from example {start}"
+            )
+        yield matrices.reshape(len(batch), -1, x[0].size)
+        bar.add(len(batch))
+
+
+class _Jacobian(keras.Model):
+    """Compiled by `predict_on_batch`: an eager Jacobian takes ten times as long."""
+
+    def __init__(self, function: TensorFunction) -> None:
+        super().__init__(autocast=False, name="jacobian")
+        # XLA would compile for longer than most arrays take.
+        self.jit_compile = False
+        self.function = function
+
+    def call(self, inputs: Tensor) -> Tensor:
+        _, matrices = value_and_jacobian(self.function, inputs)
+        return ops.cast(matrices, "float32") if matrices.dtype != "float64" else matrices
