@@ -92,7 +92,7 @@ def test_error(classifier: keras.Sequential, images: Images) -> float:
 def draw(x: Array, steps: Array, errors: dict[str, list[float]], labels: int) -> Figure:
     """Draw labelled images with their tangents, beside the errors of every seed."""
     figure = Figure(figsize=(11, 4), dpi=120, layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[2, 1])
+    ((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=[2, 1])
     left.suptitle("Images, and the steps that move the code most")
     cells = left.subplots(SHOWN, 1 + steps.shape[1], squeeze=False)
     side = round(x.shape[1] ** 0.5)

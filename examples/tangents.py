@@ -34,7 +34,7 @@ class Measures(NamedTuple):
     planes: FloatArray
     angles: FloatArray
     spectrum: FloatArray
-    dimension: FloatArray
+    dimension: np.ndarray[Any, Any]
     profile: keras_ae.analysis.ContractionProfile
 
 
@@ -49,9 +49,8 @@ def main() -> None:
         print(f"\n== Train {name}")
         model = train(x, stddev)
         results[name] = measure(model, x[:MEASURED], planes[:MEASURED])
-    print(
-        f"\n{'':16}{'angle to the true plane':>24}{'dimension 2':>13}{'|J u| along':>13}{'across':>8}"
-    )
+    heads = f"{'angle to the true plane':>24}{'dimension 2':>13}{'|J u| along':>13}{'across':>8}"
+    print(f"\n{'':16}{heads}")
     for name, (_, angles, _, dimension, profile) in results.items():
         print(
             f"{name:16}{f'{np.median(angles):.1f} degrees':>24}{np.mean(dimension == 2):13.0%}"
@@ -101,7 +100,7 @@ def measure(model: keras_ae.Autoencoder, x: FloatArray, planes: FloatArray) -> M
 
 def draw(x: FloatArray, results: dict[str, Measures]) -> Figure:
     figure = Figure(figsize=(13, 6), dpi=120, layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[2.2, 1])
+    ((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=[2.2, 1])
     for position, (name, result) in enumerate(results.items(), start=1):
         axes: Any = left.add_subplot(1, 2, position, projection="3d")
         axes.scatter(*x[:4000].T, s=1, color="#bbbbbb", alpha=0.5)
