@@ -23,7 +23,7 @@ import keras_ae
 
 UNITS, SEEDS, SHOWN = 300, 3, 4
 UNLABELLED = 20_000  # Images at most for the autoencoder.
-STRENGTHS = {"labels alone": 0.0, "with tangents": 10.0}
+STRENGTHS = {"labels alone": 0.0, "with tangents": 1.0}
 COLORS = {"labels alone": "#888888", "with tangents": "#1f5fa8"}
 Array = npt.NDArray[np.float32]
 
@@ -74,7 +74,7 @@ def train(
 ) -> keras.Sequential:
     hidden = keras.layers.Dense(UNITS, "sigmoid")
     classifier = keras.Sequential(
-        [keras.Input(x.shape[1:]), hidden, keras.layers.Dense(y.max() + 1, "softmax")]
+        [keras.Input(x.shape[1:]), hidden, keras.layers.Dense(int(y.max()) + 1, "softmax")]
     )
     hidden.set_weights(encoder.get_weights())
     inputs = [keras.Input(x.shape[1:]), keras.Input(steps.shape[1:])]
