@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from data import Images, command_line, start
 from matplotlib.figure import Figure
+from pictures import draw_rows
 
 import keras_ae
 
@@ -103,12 +104,7 @@ def picture(curves: dict[str, list[float]], rows: dict[str, Array]) -> Figure:
     axes.minorticks_off()
     axes.legend()
     bottom.suptitle(f"Test images from {CODE} numbers")
-    side = round(rows["input"].shape[1] ** 0.5)
-    for cells, (name, x) in zip(bottom.subplots(len(rows), SHOWN), rows.items(), strict=True):
-        cells[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-        for cell, image in zip(cells, x, strict=False):
-            cell.imshow(image.reshape(side, side), cmap="gray_r", vmin=0, vmax=1)
-            cell.set(xticks=[], yticks=[])
+    draw_rows(bottom, rows, SHOWN)
     return figure
 
 

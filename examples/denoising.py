@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from data import Images, command_line, start
 from matplotlib.figure import Figure
+from pictures import draw_rows
 
 import keras_ae
 
@@ -98,14 +99,9 @@ def picture(
         keras_ae.plotting.filters(kernel.T[:32], columns=8, figure=part)
         part.suptitle(title)
     bottom.suptitle(f"Test images with {RATE:.0%} of the pixels set to 0, reconstructed")
-    axes = bottom.subplots(len(rows), 12)
-    side = int(len(kernel) ** 0.5)
-    for cells, (name, x) in zip(axes, rows.items(), strict=True):
-        label = f"{name}\n(error {np.mean((x - rows['clean']) ** 2):.3f})"
-        cells[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
-        for cell, image in zip(cells, x, strict=False):
-            cell.imshow(image.reshape(side, side), cmap="gray_r", vmin=0, vmax=1)
-            cell.set(xticks=[], yticks=[])
+    errors = {name: np.mean((x - rows["clean"]) ** 2) for name, x in rows.items()}
+    labelled = {f"{name}\n(error {errors[name]:.3f})": x for name, x in rows.items()}
+    draw_rows(bottom, labelled, 12)
     return figure
 
 

@@ -1,13 +1,13 @@
 """Jacobians of an encoder over an array, some examples at a time."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_ae._checks import check_finite, check_integer
+from keras_ae.analysis._arguments import at_inference, progress_bar
 from keras_ae.ops.differentiation import value_and_jacobian
 from keras_ae.types import FloatArray, Tensor, TensorFunction
 
@@ -20,19 +20,12 @@ def jacobians(
     Raises:
         ValueError: An argument is not as the public functions say.
     """
-    if not callable(encoder):
-        raise ValueError(
-            f"encoder must be a Keras model or layer, or a function. Received: encoder={encoder!r}"
-        )
-    function = (
-        partial(encoder, training=False) if isinstance(encoder, keras.layers.Layer) else encoder
-    )
+    function = at_inference("encoder", encoder)
     x = check_finite("x", x).astype(keras.config.floatx(), copy=False)
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"x must have shape (n, ...), n >= 1. Received: x with shape={x.shape}")
     check_integer("batch_size", batch_size, minimum=1)
-    if verbose not in {"auto", 0, 1, 2}:
-        raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
+    bar = progress_bar(len(x), verbose)
     # Once outside what is compiled, where a layer may still make its weights.
     outputs = function(ops.convert_to_tensor(x[:1]))
     if not ops.is_tensor(outputs) or len(outputs.shape) < 2 or outputs.shape[0] != 1:
@@ -41,7 +34,6 @@ def jacobians(
             f"Received: one that returns {outputs!r}"
         )
     compiled = _Jacobian(function)
-    bar = keras.utils.Progbar(len(x), verbose=1 if verbose == "auto" else verbose)
     for start in range(0, len(x), batch_size):
         batch = x[start : start + batch_size]
         matrices = compiled.predict_on_batch(batch).astype("float64")

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_ae._checks import check_finite, check_integer, check_number
+from keras_ae.analysis._arguments import at_inference
 from keras_ae.types import FloatArray, TensorFunction
 
 
@@ -46,7 +47,7 @@ def score(dae: TensorFunction, x: FloatArray, stddev: float, batch_size: int = 1
         Alain and Bengio: What Regularized Auto-Encoders Learn from the Data-Generating
         Distribution, 2014.
     """
-    reconstruct = reconstruction(dae)
+    reconstruct = at_inference("dae", dae)
     x = check_points(x)
     stddev = check_number("stddev", stddev, minimum=0, exclusive=True)
     check_integer("batch_size", batch_size, minimum=1)
@@ -62,17 +63,6 @@ def score(dae: TensorFunction, x: FloatArray, stddev: float, batch_size: int = 1
             f"{np.count_nonzero(~np.isfinite(result))} NaN or infinite values of {x.size}"
         )
     return result
-
-
-def reconstruction(dae: TensorFunction) -> TensorFunction:
-    """Return the function of tensors that `dae` is at inference, or raise a ValueError."""
-    if isinstance(dae, keras.layers.Layer):
-        return lambda x: dae(x, training=False)
-    if not callable(dae):
-        raise ValueError(
-            f"dae must be a Keras model or layer, or a function. Received: dae={dae!r}"
-        )
-    return dae
 
 
 def check_points(x: FloatArray) -> FloatArray:

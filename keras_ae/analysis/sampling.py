@@ -8,7 +8,8 @@ import numpy as np
 from keras import ops
 
 from keras_ae._checks import check_choice, check_integer, check_number, check_seed
-from keras_ae.analysis.denoising_score import check_points, check_same_shape, reconstruction
+from keras_ae.analysis._arguments import at_inference, progress_bar
+from keras_ae.analysis.denoising_score import check_points, check_same_shape
 from keras_ae.types import FloatArray, Tensor, TensorFunction
 
 Normal = Callable[[], Tensor]
@@ -74,7 +75,7 @@ def sample(
         Roberts and Tweedie: Exponential Convergence of Langevin Distributions and Their Discrete
         Approximations, 1996.
     """
-    reconstruct = reconstruction(dae)
+    reconstruct = at_inference("dae", dae)
     x = check_points(x)
     stddev = check_number("stddev", stddev, minimum=0, exclusive=True)
     check_integer("steps", steps, minimum=1)
@@ -86,8 +87,7 @@ def sample(
     if step_size is None:
         step_size = stddev**2 / 2
     step_size = check_number("step_size", step_size, minimum=0, exclusive=True)
-    if verbose not in {"auto", 0, 1, 2}:
-        raise ValueError(f"verbose must be 'auto', 0, 1 or 2. Received: verbose={verbose!r}")
+    bar = progress_bar(steps, verbose)
     # Once outside the compiled chain, where a layer may still make its weights.
     check_same_shape(x.shape, reconstruct(ops.convert_to_tensor(x)).shape)
     step = (
@@ -96,7 +96,6 @@ def sample(
         else _walkback(reconstruct, stddev)
     )
     chain = _Chain(step, check_seed(seed))
-    bar = keras.utils.Progbar(steps, verbose=1 if verbose == "auto" else verbose)
     stride = math.ceil(steps / 100)
     ends = x
     for done in range(0, steps, stride):

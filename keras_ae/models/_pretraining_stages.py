@@ -6,7 +6,7 @@ import keras
 
 from keras_ae._chain import flattened
 from keras_ae.layers.contractive import Contractive
-from keras_ae.models.mirror import ACTIVATIONS, CONVOLUTIONS, NORMALIZATIONS, fresh, mirror
+from keras_ae.models.mirror import ACTIVATIONS, NORMALIZATIONS, fresh, has_kernel, mirror
 from keras_ae.types import Shape
 
 # Those that act on every element alone, wherever in the stage they stand.
@@ -19,7 +19,7 @@ def split_into_stages(
     """Return the encoder of each stage, made of the layers of the stack, and a fresh decoder."""
     groups: list[list[keras.layers.Layer]] = [[]]
     for layer in flattened(stack):
-        if _has_kernel(layer) and any(_has_kernel(below) for below in groups[-1]):
+        if has_kernel(layer) and any(has_kernel(below) for below in groups[-1]):
             groups.append([])
         groups[-1].append(layer)
     stages = []
@@ -29,12 +29,6 @@ def split_into_stages(
         stages.append((encoder, mirror(encoder, ending)))
         shape, ending = encoder.output_shape, _last_activation(group)
     return stages
-
-
-def _has_kernel(layer: Any) -> bool:
-    if isinstance(layer, Contractive):
-        return any(_has_kernel(inner) for inner in flattened(layer.layer))
-    return isinstance(layer, (keras.layers.Dense, *CONVOLUTIONS))
 
 
 def _last_activation(layers: list[keras.layers.Layer]) -> Any:
@@ -48,6 +42,6 @@ def _last_activation(layers: list[keras.layers.Layer]) -> Any:
             return fresh(layer)
         if isinstance(layer, ACTIVATIONS + NORMALIZATIONS):
             return None
-        if _has_kernel(layer):
+        if has_kernel(layer):
             return fresh(layer.activation)
     return None

@@ -16,7 +16,7 @@ from keras_ae.layers.top_k import TopK
 from keras_ae.models._upsampling import transposed_convolution, upsampling
 from keras_ae.types import Shape
 
-CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
+_CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 ACTIVATIONS = (
     layers.Activation,
     layers.ELU,
@@ -102,7 +102,7 @@ def mirror(encoder: keras.Model, output_activation: Any = None) -> keras.Sequent
     """
     shape = known_shape("encoder", encoder)
     chain = list(_unwrapped(encoder))
-    weighted = [i for i, layer in enumerate(chain) if _has_kernel(layer)]
+    weighted = [i for i, layer in enumerate(chain) if has_kernel(layer)]
     if not weighted:
         raise ValueError(_message(chain))
     activation = output_activation
@@ -117,7 +117,7 @@ def mirror(encoder: keras.Model, output_activation: Any = None) -> keras.Sequent
         elif not isinstance(layer, _LEFT_OUT):
             decoder = [*_mirrored(layer, shape, output_shape, activation), *kept, *decoder]
             kept = []
-        if _has_kernel(layer):
+        if has_kernel(layer):
             activation = fresh(layer.activation)
         shape = output_shape
     return keras.Sequential([keras.Input(shape[1:]), *decoder], name="decoder")
@@ -143,16 +143,17 @@ def fresh(layer: Any) -> Any:
     return type(layer).from_config(config)
 
 
+def has_kernel(layer: Any) -> bool:
+    """Whether a layer, or one in it, is dense or convolutional."""
+    return any(isinstance(part, (layers.Dense, *_CONVOLUTIONS)) for part in _unwrapped(layer))
+
+
 def _unwrapped(encoder: Any) -> Iterator[keras.layers.Layer]:
     for layer in flattened(encoder):
         if isinstance(layer, Contractive):
             yield from _unwrapped(layer.layer)
         else:
             yield layer
-
-
-def _has_kernel(layer: Any) -> bool:
-    return isinstance(layer, (layers.Dense, *CONVOLUTIONS))
 
 
 def _mirrored(
@@ -172,7 +173,7 @@ def _mirrored(
         ]
     if isinstance(layer, layers.Flatten | layers.Reshape):
         return [layers.Reshape(shape[1:], dtype=layer.dtype_policy)]
-    if isinstance(layer, CONVOLUTIONS) and _is_plain(layer):
+    if isinstance(layer, _CONVOLUTIONS) and _is_plain(layer):
         return transposed_convolution(layer, shape, output_shape, activation)
     if isinstance(layer, _POOLINGS) and (layer.data_format == "channels_last" or len(shape) > 3):
         return upsampling(layer, shape, output_shape)

@@ -8,9 +8,10 @@ from keras import ops
 
 from keras_ae._checks import check_choice, check_integer, check_number
 from keras_ae.layers.psd_predictor import KINDS, PSDPredictor
+from keras_ae.models._dictionary import dictionary
 from keras_ae.models.autoencoder import Autoencoder
 from keras_ae.ops.batch import batch_mean
-from keras_ae.ops.shrinkage import fista
+from keras_ae.ops.shrinkage import fista, objective
 from keras_ae.types import Config, FloatArray, Tensor
 
 
@@ -106,19 +107,11 @@ class PredictiveSparseDecomposition(Autoencoder):
                 f"predictor must map (n, {input_dim}) to (n, {units}). "
                 f"Received: predictor={predictor!r} with output {encoder.output_shape}"
             )
-        unit_norm = keras.constraints.UnitNorm(axis=1)
-        dense = keras.layers.Dense(
-            input_dim,
-            use_bias=False,
-            kernel_initializer=keras.initializers.RandomNormal(),
-            kernel_constraint=unit_norm,
-            name="reconstruction",
-            dtype=dtype,
+        decoder = dictionary(
+            units, input_dim, dtype, use_bias=False, kernel_initializer="random_normal"
         )
-        decoder = keras.Sequential([keras.Input((units,)), dense], name="decoder")
         super().__init__(encoder, decoder, dtype=dtype, **kwargs)
         self.predictor = predictor
-        self.dictionary.assign(unit_norm(self.dictionary))
         if is_new and isinstance(predictor, PSDPredictor):
             predictor.start_from(self.dictionary, self.sparsity)
         self.build((None, input_dim))
@@ -206,12 +199,13 @@ class PredictiveSparseDecomposition(Autoencoder):
         """
         predicted = self.encode(x, batch_size).astype("float64")
         optimal = self.infer(x, 0.0, batch_size).astype("float64")
-        dictionary = ops.convert_to_numpy(self.dictionary).astype("float64")
+        signals = np.asarray(x, "float64")
+        atoms = ops.convert_to_numpy(self.dictionary).astype("float64")
         with np.errstate(divide="ignore"):
             ratio = np.sum(optimal**2) / np.sum((optimal - predicted) ** 2)
             snr = 10 * np.log10(ratio)
         totals = [
-            float(np.sum((x - code @ dictionary) ** 2) + self.sparsity * np.abs(code).sum())
+            float(ops.sum(objective(code, signals, atoms, self.sparsity)))
             for code in (predicted, optimal)
         ]
         return PredictionQuality(float(snr), totals[0] / totals[1] - 1)

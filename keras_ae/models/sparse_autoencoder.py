@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_ae._checks import check_integer, check_number
 from keras_ae.layers.gated_relu import GatedReLU
+from keras_ae.models._dictionary import dictionary
 from keras_ae.models._overwrite import overwrite
 from keras_ae.models.autoencoder import Autoencoder
 from keras_ae.ops.sparsity import keep_largest
@@ -110,17 +111,7 @@ class SparseAutoencoder(Autoencoder):
                 f"activation must keep the shape of its input, (None, {units}). "
                 f"Received: activation={activation!r} with output {encoder.output_shape}"
             )
-        unit_norm = keras.constraints.UnitNorm(axis=1)
-        decoder = keras.Sequential(
-            [
-                keras.Input((units,)),
-                keras.layers.Dense(
-                    input_dim, kernel_constraint=unit_norm, name="reconstruction", dtype=dtype
-                ),
-            ],
-            name="decoder",
-        )
-        super().__init__(encoder, decoder, dtype=dtype, **kwargs)
+        super().__init__(encoder, dictionary(units, input_dim, dtype), dtype=dtype, **kwargs)
         self.input_dim = input_dim
         self.units = units
         self.activation = activation
@@ -145,9 +136,7 @@ class SparseAutoencoder(Autoencoder):
         self.idle = self.add_weight(
             name="idle", shape=(units,), dtype="int32", initializer="zeros", trainable=False
         )
-        atoms = self.decoder_layer.kernel
-        atoms.assign(unit_norm(atoms))
-        self.encoder_layer.kernel.assign(ops.transpose(atoms))
+        self.encoder_layer.kernel.assign(ops.transpose(self.decoder_layer.kernel))
         self.build((None, input_dim))
 
     @property

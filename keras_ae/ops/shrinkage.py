@@ -209,12 +209,15 @@ def spectral_norm(matrix: Tensor) -> Tensor:
         else ops.matmul(ops.transpose(matrix), matrix)
     )
     logarithm = 0.0
-    for power in range(_SQUARINGS + 1):
-        length = ops.maximum(ops.sqrt(ops.sum(ops.square(gram))), _TINY)
+    for power in range(_SQUARINGS):
+        length = _length(gram)
         logarithm = logarithm + ops.log(length) / 2**power
-        gram = gram / length
-        gram = ops.matmul(gram, gram)
-    return ops.exp(logarithm / 2)
+        gram = ops.matmul(gram / length, gram / length)
+    return ops.exp((logarithm + ops.log(_length(gram)) / 2**_SQUARINGS) / 2)
+
+
+def _length(matrix: Tensor) -> Tensor:
+    return ops.maximum(ops.sqrt(ops.sum(ops.square(matrix))), _TINY)
 
 
 def _shrink(
@@ -333,8 +336,9 @@ def _gap(
         square = square + prediction * ops.sum(ops.square(target - h), axis=-1)
     limit = sparsity / ops.maximum(2 * ops.max(ops.abs(slope), axis=-1), _TINY)
     # The best scale would be y r / ||r||^2.
-    best = 1 + ops.sum(h * slope, axis=-1) / ops.maximum(square, _TINY)
+    product = ops.sum(h * slope, axis=-1)
+    best = 1 + product / ops.maximum(square, _TINY)
     scale = ops.clip(best, -limit, limit)
     norm = sparsity * ops.sum(ops.abs(h), axis=-1)
-    gap = ops.square(1 - scale) * square + norm - 2 * scale * ops.sum(h * slope, axis=-1)
+    gap = ops.square(1 - scale) * square + norm - 2 * scale * product
     return ops.maximum(gap, 0.0) / ops.maximum(square + norm, _TINY)

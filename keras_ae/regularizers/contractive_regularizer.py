@@ -9,6 +9,7 @@ from keras import ops
 from keras_ae._checks import check_choice, check_integer, check_number, check_seed
 from keras_ae.ops.batch import batch_mean
 from keras_ae.ops.differentiation import value_and_jacobian, value_and_vjp
+from keras_ae.regularizers._arguments import differentiable, regularizer_of
 from keras_ae.regularizers._batch_statistics import BatchStatistics
 from keras_ae.regularizers._dense_stack import dense_stack, value_and_factors
 from keras_ae.regularizers._jacobians import (
@@ -92,11 +93,7 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
     @classmethod
     def of(cls, contraction: Any) -> "ContractiveRegularizer":
         """Return what `contraction` stands for: a regularizer, its serialized form, or a weight."""
-        if isinstance(contraction, dict):
-            contraction = keras.saving.deserialize_keras_object(contraction)
-        if isinstance(contraction, cls):
-            return contraction
-        return cls(check_number("contraction", contraction, minimum=0))
+        return regularizer_of(cls, "contraction", contraction)
 
     @property
     def penalty_names(self) -> tuple[str, ...]:
@@ -140,10 +137,7 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
             ValueError: The estimator is `"exact"`, and the encoder not a stack of dense layers.
         """
         seed = self.seed if seed is None else seed
-        inputs = ops.convert_to_tensor(inputs)
-        if not keras.backend.is_float_dtype(inputs.dtype):
-            # Integers have no derivative: it would be 0 without a word.
-            inputs = ops.cast(inputs, keras.config.floatx())
+        inputs = differentiable(inputs)
         if not isinstance(encoder, keras.layers.Layer):
             evaluate = self._evaluation(encoder, encoder, seed)
             outputs, jacobian = evaluate(inputs)

@@ -9,6 +9,7 @@ from keras import ops
 from keras_ae._checks import check_number
 from keras_ae.ops.batch import batch_mean
 from keras_ae.ops.differentiation import value_and_jvp
+from keras_ae.regularizers._arguments import differentiable, regularizer_of
 from keras_ae.regularizers._batch_statistics import BatchStatistics
 from keras_ae.types import Config, Shape, Tensor, TensorFunction
 
@@ -54,11 +55,7 @@ class TangentPropagation(keras.regularizers.Regularizer):
     @classmethod
     def of(cls, propagation: Any) -> "TangentPropagation":
         """Return what `propagation` stands for: a regularizer, its serialized form, or a weight."""
-        if isinstance(propagation, dict):
-            propagation = keras.saving.deserialize_keras_object(propagation)
-        if isinstance(propagation, cls):
-            return propagation
-        return cls(check_number("propagation", propagation, minimum=0))
+        return regularizer_of(cls, "propagation", propagation)
 
     @property
     def penalty_names(self) -> tuple[str, ...]:
@@ -94,11 +91,8 @@ class TangentPropagation(keras.regularizers.Regularizer):
         Raises:
             ValueError: `tangents` has another shape.
         """
-        inputs, tangents = ops.convert_to_tensor(inputs), ops.convert_to_tensor(tangents)
+        inputs, tangents = differentiable(inputs), ops.convert_to_tensor(tangents)
         check_tangents(inputs.shape, tangents.shape)
-        if not keras.backend.is_float_dtype(inputs.dtype):
-            # Integers have no derivative: it would be 0 without a word.
-            inputs = ops.cast(inputs, keras.config.floatx())
         if isinstance(function, keras.layers.Layer):
             with BatchStatistics(function).recorded():
                 outputs, push_forward = value_and_jvp(partial(function, training=True), inputs)

@@ -1,0 +1,25 @@
+"""What penalties on derivatives take: a weight for a regularizer, and inputs of any type."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_ae._checks import check_number
+from keras_ae.types import Tensor
+
+
+def regularizer_of(kind: Any, name: str, value: Any) -> Any:
+    """Return what `value` stands for: a regularizer, its serialized form, or a weight."""
+    if isinstance(value, dict):
+        value = keras.saving.deserialize_keras_object(value)
+    return value if isinstance(value, kind) else kind(check_number(name, value, minimum=0))
+
+
+def differentiable(inputs: Tensor) -> Tensor:
+    """Return inputs as a float tensor."""
+    inputs = ops.convert_to_tensor(inputs)
+    if keras.backend.is_float_dtype(inputs.dtype):
+        return inputs
+    # Integers have no derivative: it would be 0 without a word.
+    return ops.cast(inputs, keras.config.floatx())
