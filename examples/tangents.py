@@ -126,7 +126,8 @@ def draw(x: FloatArray, results: dict[str, Measures]) -> Figure:
         bars = profile.bar(places, result.profile, 0.2, color=color)
         profile.bar_label(bars, fmt="%.2f")
     angle.set(title="Angle to the true plane, degrees", xlabel="percent of the points")
-    angle.legend()
+    angle.set(yticks=[0, 30, 60, 90], ylim=(0, 160))  # The legend is above the curves.
+    angle.legend(loc="upper left")
     spectrum.set(title="Singular values (median, 10 to 90 %)", xticks=[0.1, 1.1, 2.1])
     spectrum.set_xticklabels(["1", "2", "3"])
     profile.set(title="Step of the output for a unit step", xticks=[0.1, 1.1], ylim=(0, 1.2))

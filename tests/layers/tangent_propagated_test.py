@@ -83,6 +83,9 @@ def test_masks_pass_through(training):
     single = TangentPropagated(layers.Dense(3))
     masked = layers.Masking()(x)
     assert single([masked, tangents], training=training)._keras_mask.numpy().sum() == 6
+    given = np.array([[True, True, False, False], [True] * 4])
+    assert single.compute_mask([x, tangents], [given, None]) is given
+    assert single.compute_mask([x, tangents]) is None
 
 
 def test_the_layer_inside_is_the_one_that_learns():
