@@ -281,7 +281,12 @@ def _shrink(
         # Written so that NaN goes on, to the cap.
         return ops.logical_and(done < iterations, ops.logical_not(ops.all(gap <= tolerance)))
 
-    first = _gap(h, x, dictionary, sparsity, prediction, target)
+    # From 0 there is a way to go: not worth a look.
+    first = (
+        ops.full((ops.shape(x)[0],), float("inf"), dtype)
+        if start is None
+        else _gap(h, x, dictionary, sparsity, prediction, target)
+    )
     done, h, _, _, gap = ops.while_loop(
         goes_on,
         advance_and_check,

@@ -202,7 +202,7 @@ def test_zero_is_optimal_at_the_largest_sparsity(
 ) -> None:
     x, dictionary = random_problem
     largest = 2 * np.abs(x @ dictionary.T).max()
-    assert not np.asarray(fista(x, dictionary, largest).code).any()
+    assert not np.asarray(fista(x, dictionary, 1.0001 * largest).code).any()
     assert np.asarray(fista(x, dictionary, 0.9 * largest).code).any()
     assert not np.asarray(fista(np.zeros((2, 12)), dictionary, 0.1).code).any()
 
