@@ -16,7 +16,7 @@ test: .venv/installed-test
 	@echo "== Types"
 	$(BIN)/mypy
 	@echo "== Tests"
-	$(BIN)/python -m pytest
+	TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lock: .venv/installed-test
 	@echo "== Resolve every extra for every supported Python and platform into constraints.txt"

@@ -2,9 +2,9 @@
 
     python benchmarks/sparse_mnist.py --data mnist.npz --out sparse_mnist
 
-Each model is trained on the 60,000 training images, less their mean, and measured on the 10,000 test
-images. What is in the folder already is not trained again, so that an interrupted run can be taken
-up. Writes `sparse_mnist.json`, `sparse_mnist.md` and `sparse_mnist.png`.
+Each model is trained on the 60,000 training images, less their mean, and measured on the 10,000
+test images. What is in the folder already is not trained again, so that an interrupted run can be
+taken up. Writes `sparse_mnist.json`, `sparse_mnist.md` and `sparse_mnist.png`.
 """
 
 import argparse
