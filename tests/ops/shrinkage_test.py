@@ -145,17 +145,40 @@ def test_prediction_pulls_the_code_to_its_target(
     np.testing.assert_allclose(exact, by_hand, rtol=1e-12)
 
 
-def test_the_gap_bounds_what_is_left(random_problem: tuple[np.ndarray, np.ndarray]) -> None:
+@pytest.mark.parametrize("prediction", [0.0, 0.7])
+def test_the_gap_bounds_what_is_left(
+    random_problem: tuple[np.ndarray, np.ndarray], prediction: float
+) -> None:
     x, dictionary = random_problem
-    expected = least(x, dictionary, 0.3)
-    for iterations in (1, 5, 20, 60):
-        found = in_a_graph(fista, x, dictionary, 0.3, tolerance=0.0, iterations=iterations)
+    target = np.random.default_rng(3).normal(size=(40, 30))
+    # The pull to a target, as more inputs to be explained.
+    root = np.sqrt(prediction)
+    both = np.concatenate([x, root * target], axis=1)
+    atoms = np.concatenate([dictionary, root * np.eye(30)], axis=1)
+    expected = least(both, atoms, 0.3)
+    for iterations in (1, 5, 20, 60, 1000):
+        found = in_a_graph(
+            fista,
+            x,
+            dictionary,
+            0.3,
+            prediction=prediction,
+            target=target,
+            tolerance=0.0,
+            iterations=iterations,
+        )
         assert int(found.iterations) == iterations
-        reached = plain_objective(np.asarray(found.code), x, dictionary, 0.3)
+        reached = plain_objective(np.asarray(found.code), both, atoms, 0.3)
         left = (reached - expected) / reached
         assert (left <= np.asarray(found.gap) + 1e-9).all()
-        # And it is of use: not simply large.
-        assert np.asarray(found.gap).max() < 1
+        # It is the distance to the best point of the dual that lies along the residual.
+        residual = both - np.asarray(found.code) @ atoms
+        steepest = np.abs(2 * residual @ atoms.T).max(axis=1)
+        scales = np.linspace(-1, 1, 20_001)[:, None] * (0.3 / steepest)
+        along, square = (residual * both).sum(axis=1), (residual**2).sum(axis=1)
+        dual = (2 * scales * along - scales**2 * square).max(axis=0)
+        np.testing.assert_allclose(found.gap, (reached - dual) / reached, rtol=1e-5, atol=1e-7)
+    assert np.asarray(found.gap).max() < 1e-6
 
 
 def test_stops_when_the_last_example_is_done(
