@@ -12,19 +12,23 @@ def flattened(encoder: Any) -> list[keras.layers.Layer]:
     """
     if not isinstance(encoder, keras.Model):
         return [encoder]
-    parts = [part for part in encoder.layers if not isinstance(part, keras.layers.InputLayer)]
-    if not isinstance(encoder, keras.Sequential) and not _is_chain(encoder, parts):
-        return [encoder]
-    return [layer for part in parts for layer in flattened(part)]
+    parts = encoder.layers if isinstance(encoder, keras.Sequential) else _chain(encoder)
+    return [encoder] if parts is None else [layer for part in parts for layer in flattened(part)]
 
 
-def _is_chain(model: keras.Model, parts: list[keras.layers.Layer]) -> bool:
-    """Whether each layer of a functional model takes what the one before it returned."""
+def _chain(model: keras.Model) -> list[keras.layers.Layer] | None:
+    """Return the layers of a functional model if each takes what the one before returned."""
     if not hasattr(model, "inputs") or len(model.inputs) != 1 or len(model.outputs) != 1:
-        return False
-    (current,) = model.inputs
-    for part in parts:
-        if part.input is not current:
-            return False
-        current = part.output
-    return current is model.outputs[0]
+        return None
+    # Back from the output by the calls that made the tensors: a layer may have others.
+    parts: list[keras.layers.Layer] = []
+    (current,) = model.outputs
+    while current is not model.inputs[0]:
+        part, call, _ = current._keras_history
+        node = part._inbound_nodes[call]
+        is_link = isinstance(part, keras.layers.Layer) and len(node.input_tensors) == 1
+        if not is_link or part in parts:
+            return None
+        parts.insert(0, part)
+        (current,) = node.input_tensors
+    return parts

@@ -20,7 +20,8 @@ class DeadUnitResampler(keras.callbacks.Callback):
     that a ReLU with the bias 0 is on for it.
 
     The number of units started anew is in the logs, and so in `history`, as `resampled`. Nothing
-    is done at the last epoch: a unit that is not trained any more would only disturb.
+    is done at the last epoch, or at one where a callback before this one in the list, such as
+    `EarlyStopping`, ends the training: a unit that is not trained any more would only disturb.
 
     Args:
         x: Examples `(n, input_dim)`, n >= 1, finite numbers: the training data, or so many of them
@@ -30,7 +31,8 @@ class DeadUnitResampler(keras.callbacks.Callback):
         seed: Integer >= 0 that makes the draws reproducible, or `None`.
 
     Raises:
-        ValueError: An argument is not as above or, in `fit`, the model has no `restart`.
+        ValueError: An argument is not as above or, in `fit`, the model has no `restart`, takes
+            examples of another size or gives losses that are not finite.
 
     Example:
 
@@ -70,10 +72,15 @@ class DeadUnitResampler(keras.callbacks.Callback):
                 "DeadUnitResampler must be given to the fit of a SparseAutoencoder. "
                 f"Received: {self.model!r}"
             )
+        if self.x.shape[1:] != (self.model.input_dim,):
+            raise ValueError(
+                f"x must have shape (n, {self.model.input_dim}), as the model takes it. "
+                f"Received: x with shape={self.x.shape}"
+            )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         due = (epoch + 1) % self.every == 0 and epoch + 1 < self.params["epochs"]
-        count = self._resample() if due else 0
+        count = self._resample() if due and not self.model.stop_training else 0
         if logs is not None:
             logs["resampled"] = count
 
@@ -87,6 +94,12 @@ class DeadUnitResampler(keras.callbacks.Callback):
             dead &= ~ops.convert_to_numpy(ops.any(code > 0, axis=0))
         units = np.flatnonzero(dead)
         weights = np.concatenate(losses).astype("float64") ** 2
+        if not np.isfinite(weights).all():
+            raise ValueError(
+                "DeadUnitResampler must be given to a training that stays finite. Received: NaN or "
+                f"infinite losses for {np.count_nonzero(~np.isfinite(weights))} of {len(self.x)} "
+                "examples"
+            )
         weights[~self.x.any(axis=1)] = 0  # An example without a direction.
         if len(units) == 0 or weights.sum() == 0:
             return 0

@@ -75,8 +75,9 @@ class BatchTopK(keras.layers.Layer):
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not training:
-            strong = ops.cast(inputs, "float32") > self.threshold
-            return ops.where(strong, ops.relu(inputs), ops.zeros_like(inputs))
+            # This way round, so that NaN stays NaN.
+            weak = ops.cast(inputs, "float32") <= self.threshold
+            return ops.where(weak, ops.zeros_like(inputs), ops.relu(inputs))
         size = ops.size(inputs)
         positions = size // inputs.shape[-1]
         kept = ops.reshape(

@@ -73,7 +73,8 @@ class GatedReLU(keras.layers.Layer):
         if training and self.sparsity > 0:
             self.add_loss(self.sparsity * batch_mean(ops.relu(inputs)))
         magnitude = ops.relu(ops.exp(self.log_scale) * inputs + self.shift)
-        return ops.where(inputs > 0, magnitude, ops.zeros_like(magnitude))
+        # This way round, so that NaN stays NaN.
+        return ops.where(inputs <= 0, ops.zeros_like(magnitude), magnitude)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -84,7 +84,8 @@ class JumpReLU(keras.layers.Layer):
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         p = ops.cast(inputs, self.variable_dtype)
         theta = ops.exp(self.log_threshold)
-        z = ops.where(p > theta, p, ops.zeros_like(p))
+        # This way round, so that NaN stays NaN.
+        z = ops.where(p <= theta, ops.zeros_like(p), p)
         if not training:
             return ops.cast(z, self.compute_dtype)
         edge = ops.stop_gradient(theta)

@@ -96,7 +96,9 @@ class ResidualMoments(StreamingMetric):
         total_weight = self.weight + batch_weight
         weights = ops.reshape(weights, (-1, 1, 1))
         x = ops.stack([target, target - prediction], axis=1)
-        batch_mean = ops.sum(weights * x, axis=0) / _or_one(batch_weight)
+        # From the first example, so that a constant is its own mean exactly. None is 0.
+        first = ops.sum(x[:1], axis=0)
+        batch_mean = first + ops.sum(weights * (x - first), axis=0) / _or_one(batch_weight)
         batch_squares = ops.sum(weights * ops.square(x - batch_mean), axis=(0, 2))
         shift = batch_mean - self.mean
         share = batch_weight / _or_one(total_weight)

@@ -19,8 +19,9 @@ class PredictionQuality(NamedTuple):
     """How close predicted codes come to the optimal ones.
 
     Attributes:
-        snr: `10 log10(sum ||h*||^2 / sum ||h* - f(x)||^2)`, in dB.
-        objective_gap: The objective of the predicted codes over that of the optimal ones, less 1.
+        snr: `10 log10(sum ||h*||^2 / sum ||h* - f(x)||^2)`, in dB; NaN where both are 0.
+        objective_gap: The objective of the predicted codes over that of the optimal ones, less 1;
+            NaN where both are 0.
     """
 
     snr: float
@@ -201,14 +202,15 @@ class PredictiveSparseDecomposition(Autoencoder):
         optimal = self.infer(x, 0.0, batch_size).astype("float64")
         signals = np.asarray(x, "float64")
         atoms = ops.convert_to_numpy(self.dictionary).astype("float64")
-        with np.errstate(divide="ignore"):
-            ratio = np.sum(optimal**2) / np.sum((optimal - predicted) ** 2)
-            snr = 10 * np.log10(ratio)
         totals = [
-            float(ops.sum(objective(code, signals, atoms, self.sparsity)))
+            ops.convert_to_numpy(ops.sum(objective(code, signals, atoms, self.sparsity)))
             for code in (predicted, optimal)
         ]
-        return PredictionQuality(float(snr), totals[0] / totals[1] - 1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.sum(optimal**2) / np.sum((optimal - predicted) ** 2)
+            snr = 10 * np.log10(ratio)
+            gap = totals[0] / totals[1] - 1
+        return PredictionQuality(float(snr), float(gap))
 
     def _optimal(self, x: Tensor, predicted: Tensor, prediction: float) -> Tensor:
         predicted = ops.stop_gradient(predicted)

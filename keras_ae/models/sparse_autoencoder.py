@@ -206,6 +206,7 @@ class SparseAutoencoder(Autoencoder):
         units, directions = np.asarray(units), np.asarray(directions, dtype="float64")
         if (
             units.ndim != 1
+            or units.dtype.kind not in "iu"
             or not np.isin(units, np.arange(self.units)).all()
             or len(np.unique(units)) < len(units)
         ):
@@ -214,10 +215,13 @@ class SparseAutoencoder(Autoencoder):
                 f"Received: units={units}"
             )
         lengths = np.linalg.norm(directions, axis=-1, keepdims=True)
-        if directions.shape != (len(units), self.input_dim) or not (lengths > 0).all():
+        if (
+            directions.shape != (len(units), self.input_dim)
+            or not (np.isfinite(lengths) & (lengths > 0)).all()
+        ):
             raise ValueError(
-                f"directions must have shape ({len(units)}, {self.input_dim}) and no row of "
-                f"length 0. Received: directions with shape={directions.shape}"
+                f"directions must have shape ({len(units)}, {self.input_dim}), finite numbers and "
+                f"no row of length 0. Received: directions with shape={directions.shape}"
             )
         atoms = directions / lengths
         columns = np.linalg.norm(ops.convert_to_numpy(self.encoder_layer.kernel), axis=0)

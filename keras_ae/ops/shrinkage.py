@@ -74,7 +74,10 @@ def objective(
         target: `(n, units)`, or `None` if `prediction` is 0.
 
     Returns:
-        Tensor `(n,)`.
+        Tensor `(n,)`, of the widest precision among the tensors, at least float32.
+
+    Raises:
+        ValueError: `target` is missing.
 
     Example:
 
@@ -84,10 +87,14 @@ def objective(
     >>> float(objective(code, x, np.eye(2), sparsity=0.5)[0])  # 1^2 + 4^2 + 0.5 * 2
     18.0
     """
+    _check_target(prediction, target)
+    given = [ops.convert_to_tensor(part) for part in (code, x, dictionary)]
+    dtype = backend.result_type(*(part.dtype for part in given), "float32")
+    code, x, dictionary = (ops.cast(part, dtype) for part in given)
     error = ops.sum(ops.square(x - ops.matmul(code, dictionary)), axis=-1)
     total = error + sparsity * ops.sum(ops.abs(code), axis=-1)
     if prediction > 0:
-        total = total + prediction * ops.sum(ops.square(code - target), axis=-1)
+        total = total + prediction * ops.sum(ops.square(code - ops.cast(target, dtype)), axis=-1)
     return total
 
 
@@ -192,7 +199,7 @@ def spectral_norm(matrix: Tensor) -> Tensor:
         matrix: `(rows, columns)`.
 
     Returns:
-        Scalar tensor.
+        Scalar tensor, float32 at least.
 
     Example:
 
@@ -202,6 +209,8 @@ def spectral_norm(matrix: Tensor) -> Tensor:
     3.0
     """
     matrix = ops.convert_to_tensor(matrix)
+    # Squares overflow float16.
+    matrix = ops.cast(matrix, backend.result_type(matrix.dtype, "float32"))
     rows, columns = matrix.shape
     gram = (
         ops.matmul(matrix, ops.transpose(matrix))
@@ -214,6 +223,14 @@ def spectral_norm(matrix: Tensor) -> Tensor:
         logarithm = logarithm + ops.log(length) / 2**power
         gram = ops.matmul(gram / length, gram / length)
     return ops.exp((logarithm + ops.log(_length(gram)) / 2**_SQUARINGS) / 2)
+
+
+def _check_target(prediction: float, target: Tensor | None) -> None:
+    if prediction > 0 and target is None:
+        raise ValueError(
+            f"target must be given with prediction > 0. Received: prediction={prediction}, "
+            "target=None"
+        )
 
 
 def _length(matrix: Tensor) -> Tensor:
@@ -245,16 +262,16 @@ def _shrink(
         )
     units = dictionary.shape[0]
     for name, codes in (("target", target), ("start", start)):
-        if codes is not None and (len(codes.shape) != 2 or codes.shape[1] != units):
+        if codes is not None and (
+            len(codes.shape) != 2
+            or codes.shape[1] != units
+            or (None not in (codes.shape[0], x.shape[0]) and codes.shape[0] != x.shape[0])
+        ):
             raise ValueError(
-                f"{name} must have shape (n, {units}), as the codes. "
+                f"{name} must have shape ({x.shape[0]}, {units}), as the codes. "
                 f"Received: {name} with shape={tuple(codes.shape)}"
             )
-    if prediction > 0 and target is None:
-        raise ValueError(
-            f"target must be given with prediction > 0. Received: prediction={prediction}, "
-            "target=None"
-        )
+    _check_target(prediction, target)
     target = None if prediction == 0 else ops.cast(target, dtype)
     h = ops.zeros((ops.shape(x)[0], units), dtype) if start is None else ops.cast(start, dtype)
 

@@ -22,4 +22,12 @@ def differentiable(inputs: Tensor) -> Tensor:
     if keras.backend.is_float_dtype(inputs.dtype):
         return inputs
     # Integers have no derivative: it would be 0 without a word.
-    return ops.cast(inputs, keras.config.floatx())
+    return masked_as(inputs, ops.cast(inputs, keras.config.floatx()))
+
+
+def masked_as(inputs: Tensor, x: Tensor) -> Tensor:
+    """Return `x` with the mask of `inputs`, which what is computed from them does not have."""
+    mask = getattr(inputs, "_keras_mask", None)
+    if mask is not None:
+        x._keras_mask = mask
+    return x

@@ -52,13 +52,14 @@ def value_and_factors(
     x = inputs
     for layer in stack:
         if isinstance(layer, layers.Dense):
+            # Called as well, for all that a call does besides: weights, losses and precision.
+            outputs = layer(x, training=training)
             kernel = ops.convert_to_tensor(layer.kernel)
             z = ops.matmul(ops.cast(x, kernel.dtype), kernel)
             if layer.bias is not None:
                 z = z + ops.cast(layer.bias, z.dtype)
             _, slope = value_and_elementwise_derivative(layer.activation, z)
-            # Called as well, for all that a call does besides: its losses and its precision.
-            x = layer(x, training=training)
+            x = outputs
             kernels.append(kernel)
             slopes.append(slope)
         elif isinstance(layer, layers.Flatten):

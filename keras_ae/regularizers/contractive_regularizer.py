@@ -9,7 +9,7 @@ from keras import ops
 from keras_ae._checks import check_choice, check_integer, check_number, check_seed
 from keras_ae.ops.batch import batch_mean
 from keras_ae.ops.differentiation import value_and_jacobian, value_and_vjp
-from keras_ae.regularizers._arguments import differentiable, regularizer_of
+from keras_ae.regularizers._arguments import differentiable, masked_as, regularizer_of
 from keras_ae.regularizers._batch_statistics import BatchStatistics
 from keras_ae.regularizers._dense_stack import dense_stack, value_and_factors
 from keras_ae.regularizers._jacobians import (
@@ -171,7 +171,7 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
             )
             total = 0.0
             for sample in range(self.samples):
-                _, other = evaluate(inputs + noise[sample])
+                _, other = evaluate(masked_as(inputs, inputs + noise[sample]))
                 total = total + batch_mean(jacobian.squared_norms(other))
             penalties["curvature"] = self.curvature / self.samples * total
         return penalties

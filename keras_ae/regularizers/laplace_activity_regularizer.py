@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_ae._checks import check_number
@@ -56,13 +57,14 @@ class LaplaceActivityRegularizer(keras.regularizers.Regularizer):
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the scalar sum over every element of `x`, float32."""
-        x = ops.cast(x, "float32")
+        # In float32 a small rate is lost beside the constant.
+        x = ops.cast(x, "float64")
         distributions = optional_import("tensorflow_probability", "probability").distributions
-        prior = distributions.Laplace(loc=0.0, scale=1.0 / self.rate)
+        prior = distributions.Laplace(np.float64(0.0), np.float64(1.0 / self.rate))
         penalty = -prior.log_prob(x)
         if not self.include_constant:
             penalty = penalty + math.log(self.rate / 2)
-        return ops.sum(penalty)
+        return ops.sum(ops.cast(penalty, "float32"))
 
     def get_config(self) -> Config:
         return {"rate": self.rate, "include_constant": self.include_constant}

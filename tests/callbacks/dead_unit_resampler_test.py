@@ -115,3 +115,26 @@ def test_refuses_another_model_and_bad_arguments(images):
         DeadUnitResampler(images[:0])
     with pytest.raises(ValueError, match="x must be finite"):
         DeadUnitResampler(np.full((2, 20), np.nan))
+
+
+def test_nothing_once_a_callback_before_it_ends_the_training(images):
+    model = with_dead(images)
+    stop = keras.callbacks.EarlyStopping("loss", patience=0, mode="max", baseline=1e9)
+    callbacks = [stop, DeadUnitResampler(images, every=2)]
+    history = model.fit(images, epochs=5, callbacks=callbacks, verbose=0).history
+    assert history["resampled"] == [0, 0]
+
+
+def test_a_training_that_is_lost_is_told(images):
+    model = with_dead(images)
+    model.decoder_layer.bias.assign(np.full(20, np.nan))
+    with pytest.raises(ValueError, match="must be given to a training that stays finite"):
+        fit(model, images)
+    callbacks = [keras.callbacks.TerminateOnNaN(), DeadUnitResampler(images)]
+    history = model.fit(images, epochs=5, callbacks=callbacks, verbose=0).history
+    assert history["resampled"] == [0]
+
+
+def test_refuses_examples_of_another_size(images):
+    with pytest.raises(ValueError, match=r"x must have shape \(n, 20\).*Received: x with shape"):
+        with_dead(images).fit(images, callbacks=[DeadUnitResampler(images[:, :9])], verbose=0)

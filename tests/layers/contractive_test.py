@@ -329,3 +329,38 @@ def test_refuses_bad_arguments():
     for bad in (-1, float("nan"), "much", None, True):
         with pytest.raises(ValueError, match=r"contraction must be a finite number >= 0"):
             Contractive(layers.Dense(3), bad)
+
+
+@pytest.mark.parametrize("estimator", ["jacobian", "hutchinson"])
+def test_curvature_sees_the_mask(estimator):
+    """Steps that are masked change nothing: they might as well not be there."""
+    x = numbers(3, 5, 2)
+    x[:, 3:] = 0
+    # Hardly a mean of signs, but the same ones for both.
+    regularizer = ContractiveRegularizer(0.0, estimator, curvature=1.0, stddev=1e-3, seed=0)
+    encoder = layers.SimpleRNN(4)
+    encoder.build(x.shape)
+    values = [
+        penalties(Contractive(encoder, regularizer), part)[0]
+        for part in (layers.Masking()(x), x[:, :3], x)
+    ]
+    # Noise of 1e-3 moves a Jacobian by as much; without the mask it is another function.
+    assert 0 < values[0] < 1e-4
+    assert values[0] == pytest.approx(values[1], rel=0.9)
+
+
+def test_exact_builds_what_is_not_built():
+    x = numbers(4, 6)
+    for encoder in (
+        layers.Dense(3, "tanh"),
+        keras.Sequential([layers.Dense(5, "tanh"), layers.BatchNormalization(), layers.Dense(2)]),
+    ):
+        _, found = ContractiveRegularizer(0.7).value_and_penalties(encoder, x)
+        _, expected = ContractiveRegularizer(0.7, "jacobian").value_and_penalties(encoder, x)
+        assert float(found["contraction"]) == pytest.approx(
+            float(expected["contraction"]), rel=1e-5
+        )
+    metric = keras_ae.metrics.JacobianNorm(keras.Sequential([layers.Dense(3, "tanh")]))
+    metric.update_state(x)
+    expected = np.sqrt(squared_norms(metric.encoder, x)).mean()
+    assert float(metric.result()) == pytest.approx(expected, rel=1e-5)

@@ -110,3 +110,13 @@ def test_refuses_what_is_not_positive(name, bad):
 def test_refuses_a_bad_weight_of_the_penalty(layer):
     with pytest.raises(ValueError, match=r"sparsity must be a finite number >= 0\. .*sparsity=-1"):
         layer(sparsity=-1)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    "layer", [keras_ae.BatchTopK(3), keras_ae.GatedReLU(), keras_ae.JumpReLU(), keras_ae.TopK(3)]
+)
+def test_nan_is_not_taken_for_a_unit_that_is_off(layer, training):
+    p = np.array([[1.0, np.nan, -1.0, 0.5]], "float32")
+    z = np.asarray(layer(p, training=training))
+    np.testing.assert_array_equal(z, [[1.0, np.nan, 0.0, 0.5]])

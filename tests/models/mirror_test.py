@@ -165,7 +165,12 @@ def test_a_chain_is_told_whatever_it_is_wrapped_in():
         keras.Sequential([layers.Dense(4, "tanh")]),
         keras_ae.Contractive(keras.Sequential([layers.Dense(3, "relu"), layers.Dense(2)]), 0.1),
     )
-    for encoder in (functional, nested):
+    again = keras.Input((4,))
+    # Layers that another model had first: their own first call is not the one in the chain.
+    shared = keras.Model(again, layers.Dense(2)(dense(again)))
+    outer = keras.Input((5,))
+    around = keras.Model(outer, shared(layers.Dense(4, "tanh")(outer)))
+    for encoder in (functional, nested, around):
         decoder = mirror(encoder)
         assert [(layer.units, layer.activation.__name__) for layer in decoder.layers] == [
             (3, "relu"),

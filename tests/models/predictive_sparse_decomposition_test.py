@@ -114,6 +114,15 @@ def test_quality_is_what_it_says(x: np.ndarray) -> None:
     assert quality.objective_gap == pytest.approx(costs[0] / costs[1] - 1, rel=1e-3)
 
 
+def test_quality_of_empty_codes_is_unknown(x: np.ndarray) -> None:
+    """Every code is 0: of LISTA, and the optimal one."""
+    psd = model(sparsity=1e3, predictor="lista")
+    quality = psd.prediction_quality(x)
+    assert np.isnan(quality.snr)
+    assert quality.objective_gap == 0
+    assert np.isnan(psd.prediction_quality(0 * x)).all()
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("predictor", ["tanh", "lista"])
 def test_training_lowers_every_measure(predictor: str, jit_compile: bool, x: np.ndarray) -> None:

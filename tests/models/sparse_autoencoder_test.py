@@ -274,10 +274,10 @@ def test_restart_starts_the_running_average_of_weights_anew(images):
 
 def test_restart_refuses_bad_arrays():
     model, x = make(), np.ones((2, 20))
-    for units in ([0, 32], [-1, 0], [3, 3], [[0, 1]], [0.5, 1]):
+    for units in ([0, 32], [-1, 0], [3, 3], [[0, 1]], [0.5, 1], [0.0, 1.0], [True, False]):
         with pytest.raises(ValueError, match="units must be distinct integers from 0 to 31"):
             model.restart(np.array(units), x)
-    for directions in (x[:1], x[:, :19], np.zeros((2, 20)), np.full((2, 20), np.nan)):
+    for directions in (x[:1], x[:, :19], np.zeros((2, 20)), x * np.nan, x * np.inf):
         with pytest.raises(ValueError, match=r"directions must have shape \(2, 20\)"):
             model.restart(np.array([0, 1]), directions)
 

@@ -79,6 +79,27 @@ def test_spectral_norm_is_above_and_within_one_percent(
     assert float(spectral_norm(np.zeros((3, 4)))) < 1e-6
 
 
+def test_spectral_norm_of_half_precision_and_integers() -> None:
+    assert float(spectral_norm(np.array([[300, 0], [0, 100]]))) == pytest.approx(300, rel=0.01)
+    half = spectral_norm(np.float16(100) * np.eye(3, 4, dtype="float16"))
+    assert float(half) == pytest.approx(100, rel=0.01)
+    assert float(spectral_norm(np.zeros((2, 2), "float16"))) < 1e-6
+
+
+def test_objective_takes_tensors_of_different_precision(
+    random_problem: tuple[np.ndarray, np.ndarray],
+) -> None:
+    x, dictionary = random_problem
+    code = fista(x.astype("float32"), dictionary, 0.5).code
+    expected = plain_objective(np.asarray(code, "float64"), x, dictionary, 0.5)
+    np.testing.assert_allclose(objective(code, x, dictionary, 0.5), expected, rtol=1e-6)
+    near = objective(code, x, dictionary, 0.5, 0.3, target=np.ones((40, 30), "float32"))
+    pull = 0.3 * np.square(np.asarray(code) - 1).sum(axis=1)
+    np.testing.assert_allclose(near, expected + pull, rtol=1e-5)
+    with pytest.raises(ValueError, match="target must be given with prediction > 0"):
+        objective(code, x, dictionary, 0.5, prediction=0.3)
+
+
 @BOTH
 @pytest.mark.parametrize(
     ("problem", "sparsity"),
@@ -269,8 +290,9 @@ def test_half_precision_is_computed_in_single(
         ({"prediction": 1.0}, r"target must be given with prediction > 0"),
         ({"tolerance": float("nan")}, r"tolerance must be a finite number >= 0"),
         ({"iterations": 0}, r"iterations must be an integer >= 1"),
-        ({"start": np.zeros((40, 12))}, r"start must have shape \(n, 30\)"),
-        ({"prediction": 1.0, "target": np.zeros(30)}, r"target must have shape \(n, 30\)"),
+        ({"start": np.zeros((40, 12))}, r"start must have shape \(40, 30\)"),
+        ({"start": np.zeros((3, 30))}, r"start must have shape \(40, 30\)"),
+        ({"prediction": 1.0, "target": np.zeros(30)}, r"target must have shape \(40, 30\)"),
         ({"x": np.zeros((3, 11))}, r"x and dictionary must have shapes"),
         ({"x": np.zeros(12)}, r"x and dictionary must have shapes"),
     ],

@@ -8,10 +8,11 @@ import keras_ae
 H = np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
 
 
-@pytest.mark.parametrize("rate", [1e-3, 0.7, 20.0])
+@pytest.mark.parametrize("rate", [1e-8, 1e-5, 1e-3, 0.7, 20.0])
 def test_is_the_l1_norm_up_to_the_constant(rate):
-    value = float(keras_ae.LaplaceActivityRegularizer(rate)(H))
-    assert value == pytest.approx(rate * np.abs(H).sum(), rel=1e-4)
+    regularizer = keras_ae.LaplaceActivityRegularizer(rate)
+    assert float(regularizer(H)) == pytest.approx(rate * np.abs(H).sum(), rel=1e-5)
+    assert abs(float(regularizer(0 * H))) < 1e-6 * rate
 
 
 @pytest.mark.parametrize("rate", [1e-3, 0.7, 20.0])
