@@ -31,14 +31,15 @@ def laplace(rate: float) -> keras.layers.Layer:
     return keras.layers.ReLU(activity_regularizer=keras_ae.LaplaceActivityRegularizer(rate))
 
 
-def jump_relu(sparsity: float) -> keras.layers.Layer:
-    return keras_ae.JumpReLU(threshold=0.3, bandwidth=0.3, sparsity=sparsity)
+def jump_relu(threshold: float) -> keras.layers.Layer:
+    # So short a training moves a threshold little.
+    return keras_ae.JumpReLU(threshold, bandwidth=threshold, sparsity=3e-4)
 
 
 METHODS: dict[str, tuple[Callable[[Any], keras.layers.Layer], list[float]]] = {
     "TopK": (keras_ae.TopK, [32, 64, 128]),
     "BatchTopK": (keras_ae.BatchTopK, [32, 64, 128]),
-    "JumpReLU": (jump_relu, [1e-3, 3e-4, 1e-4]),
+    "JumpReLU": (jump_relu, [0.4, 0.3, 0.2]),
     "ReLU + Laplace": (laplace, [3e-3, 1e-3, 3e-4]),
 }
 # Beside the rows above, which keep their units alive, the same without.
