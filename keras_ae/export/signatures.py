@@ -39,7 +39,7 @@ class Exportable:
 
     Attributes:
         model: The model, built.
-        spec: Its one input, with any number of examples.
+        spec: Its one input, with any number of examples or a fixed one.
         signatures: The functions to export; the first is the one for queries.
         inputs: Inputs to compare on, `(n, ...)`.
     """
@@ -63,6 +63,28 @@ class Exportable:
             return self.model.logits(self.inputs, len(self.inputs))
         return None
 
+    @property
+    def bits(self) -> int | None:
+        """Bits of a code, if the first signature returns codes."""
+        signature = next(iter(self.signatures.values()))
+        if not signature.is_code:
+            return None
+        code = signature.function(ops.convert_to_tensor(self.inputs[:1]))
+        return 8 * int(np.prod(code.shape[1:]))
+
+    def sizes(self) -> list[int]:
+        """Return the number of values of each weight that the signatures use."""
+        variables = {
+            id(variable): variable
+            for name in self.signatures
+            for variable in self.traced(name).get_concrete_function().graph.variables
+        }
+        return [int(np.prod(variable.shape)) for variable in variables.values()]
+
+    def layer_names(self) -> list[str]:
+        """Return the names of the model's layers, a layer before those inside it."""
+        return [layer.name for layer in self.model._flatten_layers()]
+
     def traced(self, name: str) -> Any:
         """Return a signature as a `tf.function` from the one input to its named output."""
         signature = self.signatures[name]
@@ -76,22 +98,30 @@ def prepare(
     inputs: FloatArray | None,
     signatures: Sequence[str] | None,
     default: int | None = None,
+    batch: int | None = None,
 ) -> Exportable:
     """Check a model and its inputs, and name what there is to export.
 
     Args:
-        model: A built Keras model with one input.
+        model: A Keras model with one input. One that is not built yet is built on the inputs.
         inputs: Real inputs `(n, ...)`, n >= 1, or `None` for 256 uniform random ones in [0, 1).
         signatures: Names to export, or `None` for the default ones.
         default: How many of the model's functions are the default ones, or `None` for all.
+        batch: Examples at a time, or `None` for any number.
 
     Raises:
         ValueError: An argument is not as above.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model. Received: model={model!r}")
+    if not model.built and inputs is not None:
+        inputs = check_finite("inputs", inputs).astype("float32")
+        model(ops.convert_to_tensor(inputs[:1]))
     _check_precision(model)
-    spec = _input_spec(model)
+    spec = tf.TensorSpec(_input_shape(model), "float32", name="x")
+    inputs = _inputs(inputs, spec)
+    if batch is not None:
+        spec = tf.TensorSpec((batch, *spec.shape[1:]), "float32", name="x")
     available = _signatures(model)
     names = tuple(available)[:default] if signatures is None else tuple(signatures)
     unknown = [name for name in names if name not in available]
@@ -99,7 +129,7 @@ def prepare(
         raise ValueError(
             f"signatures must name some of {tuple(available)}. Received: signatures={names}"
         )
-    return Exportable(model, spec, {name: available[name] for name in names}, _inputs(inputs, spec))
+    return Exportable(model, spec, {name: available[name] for name in names}, inputs)
 
 
 def _signatures(model: keras.Model) -> dict[str, Signature]:
@@ -137,8 +167,8 @@ def _check_precision(model: keras.Model) -> None:
 def _input_shape(model: keras.Model) -> tuple[int | None, ...]:
     if not model.built:
         raise ValueError(
-            "model must be built, so that its input shape is known: call it once or give it an "
-            f"Input. Received: model={model.name!r}, not built"
+            "model must be built, so that its input shape is known: call it once, give it an "
+            f"Input, or give inputs. Received: model={model.name!r}, not built"
         )
     shape = (model.get_build_config() or {}).get("input_shape") or getattr(
         model, "input_shape", None
@@ -148,10 +178,6 @@ def _input_shape(model: keras.Model) -> tuple[int | None, ...]:
     ):
         raise ValueError(f"model must have one input. Received: input shape {shape}")
     return (None, *shape[1:])
-
-
-def _input_spec(model: keras.Model) -> tf.TensorSpec:
-    return tf.TensorSpec(_input_shape(model), "float32", name="x")
 
 
 def _inputs(inputs: FloatArray | None, spec: tf.TensorSpec) -> FloatArray:
