@@ -3,7 +3,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.11 python3.12 python3.13,\
 	$(if $(shell $(name) -c 'import sys; print(sys.version_info[:2] in [(3,11),(3,12),(3,13)] or "")' 2>/dev/null | grep True),$(name))))
 BIN := .venv/bin
 
-.PHONY: demo test lock clean
+.PHONY: demo test old-runtime lock clean
 
 demo: .venv/installed-demo
 	@echo "== Train, export, index and search (results in demo_out/)"
@@ -18,6 +18,14 @@ test: .venv/installed-test
 	@echo "== Tests"
 	TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
+old-runtime: .venv/installed-test
+	@echo "== TensorFlow Lite 2.16.1, in an environment of its own (.venv-2.16)"
+	@test -d .venv-2.16 || $(BIN)/python -m venv .venv-2.16
+	@if .venv-2.16/bin/python -m pip install --quiet --disable-pip-version-check tensorflow-cpu==2.16.1; then \
+		folder=$$(mktemp -d) && $(BIN)/python tests/export/old_runtime.py write $$folder \
+			&& .venv-2.16/bin/python tests/export/old_runtime.py check $$folder && rm -r $$folder; \
+	else echo "Skipped: tensorflow-cpu 2.16.1 cannot be installed with this Python, which it needs to be at most 3.12"; fi
+
 lock: .venv/installed-test
 	@echo "== Resolve every extra for every supported Python and platform into constraints.txt"
 	$(BIN)/pip install -q uv
@@ -25,7 +33,7 @@ lock: .venv/installed-test
 		--quiet --no-header --no-annotate -o constraints.txt
 
 clean:
-	rm -rf .venv demo_out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-2.16 demo_out .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "keras_ae needs Python 3.11, 3.12 or 3.13; none was found. Name one: make PYTHON=/path/to/python3.12"; exit 1; }
