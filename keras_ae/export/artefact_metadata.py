@@ -69,13 +69,18 @@ def read_metadata(path: str | PathLike[str]) -> dict[str, Any]:
 
 
 def describe(
-    exportable: Exportable, parity: Parity, quantize: str, preprocessing: str, **more: Any
+    exportable: Exportable,
+    parity: Parity,
+    quantize: str,
+    content: bytes,
+    preprocessing: str,
+    **more: Any,
 ) -> str:
-    """Return the metadata of an artefact as JSON."""
+    """Return the metadata of an artefact, which has this content without them, as JSON."""
     bits = exportable.bits
     return json.dumps(
         {
-            "variant": variant(exportable, quantize),
+            "variant": _variant(exportable, quantize, content),
             "bits": bits,
             "bit_order": None if bits is None else "little",
             "threshold": None if bits is None else 0.0,
@@ -97,16 +102,20 @@ def describe(
     )
 
 
-def variant(exportable: Exportable, quantize: str) -> str:
-    """Return a name of the function from inputs to codes: of its weights, layers and precision."""
+def _variant(exportable: Exportable, quantize: str, content: bytes) -> str:
+    """Return a name of the function from inputs to codes: of its weights and layers.
+
+    In less than float32 the function is what the file says it is, and of its content.
+    """
     part = getattr(exportable.model, "encoder", exportable.model)
     digest = hashlib.sha256(json.dumps(_nameless(part.get_config()), default=str).encode())
     for weight in part.weights:
         values = np.ascontiguousarray(ops.convert_to_numpy(weight))
         digest.update(f"{values.dtype}{values.shape}".encode())
         digest.update(values.tobytes())
-    name = digest.hexdigest()[:16]
-    return name if quantize == "float32" else f"{name}-{quantize}"
+    if quantize != "float32":
+        digest.update(content)
+    return digest.hexdigest()[:16]
 
 
 def _nameless(config: Any) -> Any:

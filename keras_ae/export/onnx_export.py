@@ -1,5 +1,6 @@
 """Export to ONNX, for onnxruntime and browsers."""
 
+import tempfile
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -7,16 +8,21 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_ae._checks import check_choice
 from keras_ae._files import replacing
 from keras_ae._optional import optional_import
+from keras_ae.export._calibration import prepare_calibrated
+from keras_ae.export._flatbuffer import SMALL, of_layer
 from keras_ae.export._timing import seconds_of
+from keras_ae.export.artefact_metadata import KEY, describe
 from keras_ae.export.export_error import ExportError
 from keras_ae.export.export_result import ExportResult
 from keras_ae.export.parity import measure
-from keras_ae.export.signatures import Exportable, prepare
+from keras_ae.export.signatures import Exportable
 from keras_ae.types import FloatArray
 
-_OPSET = 17
+OPSETS = range(13, 19)
+PRECISIONS = ("dynamic", "static")
 
 
 def to_onnx(
@@ -24,25 +30,41 @@ def to_onnx(
     path: str | PathLike[str],
     inputs: FloatArray | None = None,
     signature: str | None = None,
+    *,
+    opset: int = 17,
+    quantize: str | None = None,
+    calibration: FloatArray | None = None,
+    preprocessing: str = "",
 ) -> ExportResult:
-    """Write a float32 .onnx file, opset 17, and compare it with Keras in onnxruntime.
+    """Write a .onnx file, and compare it with Keras in onnxruntime.
 
-    The graph takes `x`, float32 `(n, ...)` with any n. Noise and penalties are absent.
+    The graph takes `x`, float32 `(n, ...)` with any n. Noise and penalties are absent. The graph
+    is checked as a whole by `onnx.checker`, with the shapes it infers. What the file says of
+    itself (see `read_metadata`) stands in its `metadata_props`.
 
     Args:
-        model: A built Keras model with one input and one output.
+        model: A Keras model with one input and one output; if it is not built, give `inputs`.
         path: File to write; one that is there already is replaced.
-        inputs: Real inputs `(n, ...)` to compare on; 256 uniform random ones in [0, 1) if `None`.
+        inputs: Real inputs `(n, ...)` to compare on. If `None`, the first 256 of `calibration`, or
+            256 uniform random ones in [0, 1).
         signature: Name of the function to write; see `to_saved_model` for what there is. `None`
             for the one that queries need: `encode`, or `serve` for a model without it.
+        opset: Version of the operators, an integer from 13 to 18.
+        quantize: `None` for float32; `"dynamic"` for kernels in int8, with activations quantized
+            as they come, of a model without convolutions; `"static"` for kernels and activations
+            in int8. Judge it as in `to_tflite`.
+        calibration: For `"static"` alone, inputs `(n, ...)` that show the range of the activations:
+            some hundred real ones, of which 500 are used.
+        preprocessing: How raw data become inputs, in words, for whoever has the file alone.
 
     Returns:
         What was written and how well it agrees.
 
     Raises:
         ValueError: An argument is not as above.
-        ExportError: The model needs an operator that ONNX lacks, or the result differs from Keras.
-            No file is written then, and one that was there is left as it was.
+        ExportError: The model needs an operator that ONNX lacks, or the result differs from Keras
+            by more than its precision explains. No file is written then, and one that was there is
+            left as it was.
         ImportError: The packages of `keras-ae[export]` are not installed.
 
     Example:
@@ -56,35 +78,119 @@ def to_onnx(
     onnxruntime = optional_import("onnxruntime", "export")
     if signature is not None and not isinstance(signature, str):
         raise ValueError(f"signature must be one name or None. Received: signature={signature!r}")
+    if isinstance(opset, bool) or opset not in OPSETS:
+        raise ValueError(
+            f"opset must be an integer from {OPSETS[0]} to {OPSETS[-1]}. Received: opset={opset!r}"
+        )
+    if quantize is not None:
+        check_choice("quantize", quantize, PRECISIONS)
     names = None if signature is None else (signature,)
-    exportable = prepare(model, inputs, names, default=1)
+    exportable, calibration = prepare_calibrated(
+        model, inputs, names, calibration, quantize, calibrated="static"
+    )
     path = Path(path)
     with replacing(path) as temporary:
-        graph = _convert(exportable)
-        content = graph.SerializeToString()
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        graph = _convert(exportable, opset)
+        if quantize is not None:
+            graph = _quantized(graph, calibration)
+            _check_quantized(graph, exportable)
+        session = _session(onnxruntime, graph)
         actual, seconds = _run(session, exportable)
-        parity = measure(exportable, actual, seconds)
+        parity = measure(exportable, actual, seconds, is_lossy=quantize is not None)
+        precision = quantize or "float32"
+        entry = graph.metadata_props.add()
+        entry.key = KEY
+        entry.value = describe(
+            exportable, parity, precision, graph.SerializeToString(), preprocessing, opset=opset
+        )
+        content = graph.SerializeToString()
         temporary.write_bytes(content)
     operators = tuple(sorted({node.op_type for node in graph.graph.node}))
     return ExportResult(path, len(content), tuple(exportable.signatures), operators, parity)
 
 
-def _convert(exportable: Exportable) -> Any:
+def _convert(exportable: Exportable, opset: int) -> Any:
     tf2onnx = optional_import("tf2onnx", "export")
     onnx = optional_import("onnx", "export")
     (name,) = exportable.signatures
     try:
         graph, _ = tf2onnx.convert.from_function(
-            exportable.traced(name), input_signature=[exportable.spec], opset=_OPSET
+            exportable.traced(name),
+            input_signature=[exportable.spec],
+            opset=opset,
+            custom_op_handlers={"Erfc": (_erfc, [])},
         )
         # The converter only logs an operator that it does not know, and writes an invalid file.
         onnx.checker.check_model(graph, full_check=True)
     except Exception as error:  # Both raise many types.
         raise ExportError(
-            f"{exportable.model.name!r} cannot be converted to ONNX opset {_OPSET}: {error}"
+            f"{exportable.model.name!r} cannot be converted to ONNX opset {opset}: {error}"
         ) from error
     return graph
+
+
+def _erfc(context: Any, node: Any, name: str, _: Any) -> None:
+    """Write the operator of Keras's exact `gelu`, which ONNX lacks, as `1 - erf(x)`."""
+    dtype, shape = context.get_dtype(node.output[0]), context.get_shape(node.output[0])
+    inputs, outputs = list(node.input), list(node.output)
+    context.remove_node(node.name)
+    erf = context.make_node("Erf", inputs, dtypes=[dtype], shapes=[shape])
+    one = context.make_const(f"{name}_one", np.array(1.0, "float32"))
+    context.make_node(
+        "Sub",
+        [one.output[0], erf.output[0]],
+        name=name,
+        outputs=outputs,
+        dtypes=[dtype],
+        shapes=[shape],
+    )
+
+
+def _quantized(graph: Any, calibration: FloatArray | None) -> Any:
+    quantization = optional_import("onnxruntime.quantization", "export")
+    onnx = optional_import("onnx", "export")
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.onnx")
+        if calibration is None:
+            quantization.quantize_dynamic(graph, path, op_types_to_quantize=["MatMul", "Gemm"])
+        else:
+            quantization.quantize_static(graph, path, _Reader(calibration))
+        return onnx.load(path)
+
+
+class _Reader:
+    """Examples one by one, as onnxruntime asks for them."""
+
+    def __init__(self, examples: FloatArray) -> None:
+        self.examples = iter(np.split(examples, len(examples)))
+
+    def get_next(self) -> dict[str, FloatArray] | None:
+        example = next(self.examples, None)
+        return None if example is None else {"x": example}
+
+
+def _check_quantized(graph: Any, exportable: Exportable) -> None:
+    numpy_helper = optional_import("onnx.numpy_helper", "export")
+    kernels = {
+        initializer.name: numpy_helper.to_array(initializer)
+        for initializer in graph.graph.initializer
+    }
+    for node in graph.graph.node:
+        for name in node.input:
+            kernel = kernels.get(name)
+            if kernel is not None and kernel.dtype == "float32" and kernel.size >= SMALL:
+                origin = of_layer(node.name, exportable.layer_names())
+                raise ExportError(
+                    f"The model is not quantized: {node.op_type}{origin} has a float32 kernel of "
+                    f"shape {kernel.shape}"
+                )
+
+
+def _session(onnxruntime: Any, graph: Any) -> Any:
+    return onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
 
 
 def _run(session: Any, exportable: Exportable) -> tuple[dict[str, np.ndarray], float]:

@@ -11,22 +11,21 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ae._checks import check_choice, check_finite
+from keras_ae._checks import check_choice
 from keras_ae._files import replacing
 from keras_ae._optional import optional_import
 from keras_ae.export import _flatbuffer
+from keras_ae.export._calibration import prepare_calibrated
 from keras_ae.export._timing import seconds_of
 from keras_ae.export.artefact_metadata import describe
 from keras_ae.export.export_error import ExportError
 from keras_ae.export.export_result import ExportResult
 from keras_ae.export.parity import measure
 from keras_ae.export.saved_model_export import write_saved_model
-from keras_ae.export.signatures import Exportable, prepare
+from keras_ae.export.signatures import Exportable
 from keras_ae.types import FloatArray
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
-# More change the ranges little, and each signature runs on each of them.
-_CALIBRATION = 500
 
 
 def to_tflite(
@@ -96,18 +95,10 @@ def to_tflite(
     check_choice("target_runtime", target_runtime, _flatbuffer.TARGETS)
     if batch not in {None, 1}:
         raise ValueError(f"batch must be 1 or None. Received: batch={batch!r}")
-    if (calibration is None) != (quantize != "int8"):
-        raise ValueError(
-            "calibration must be given for quantize='int8', and for nothing else. Received: "
-            f"quantize={quantize!r} with calibration={'None' if calibration is None else 'given'}"
-        )
-    given = inputs
-    if calibration is not None:
-        calibration = check_finite("calibration", calibration).astype("float32")
-        inputs = calibration[:256] if inputs is None and len(calibration) else inputs
-    exportable = prepare(model, inputs, signatures, default=1, batch=batch)
-    if calibration is not None:
-        _check_calibration(calibration, exportable, None if given is None else exportable.inputs)
+    names = None if signatures is None else tuple(signatures)
+    exportable, calibration = prepare_calibrated(
+        model, inputs, names, calibration, quantize, calibrated="int8", batch=batch
+    )
     path = Path(path)
     with (
         replacing(path.with_name(path.name + ".json")) as sidecar,
@@ -120,7 +111,9 @@ def to_tflite(
         )
         actual, seconds = _run(interpreters.Interpreter(model_content=content), exportable)
         parity = measure(exportable, actual, seconds, is_lossy=quantize != "float32")
-        text = describe(exportable, parity, quantize, preprocessing, target_runtime=target_runtime)
+        text = describe(
+            exportable, parity, quantize, content, preprocessing, target_runtime=target_runtime
+        )
         content = _flatbuffer.with_metadata(file, text.encode())
         # The bytes that are written are those that run.
         again, _ = _run(interpreters.Interpreter(model_content=content), exportable)
@@ -129,29 +122,6 @@ def to_tflite(
         sidecar.write_text(text)
     operators = _flatbuffer.operators(file)
     return ExportResult(path, len(content), tuple(exportable.signatures), operators, parity)
-
-
-def _check_calibration(
-    calibration: FloatArray, exportable: Exportable, inputs: FloatArray | None
-) -> None:
-    shape = (None, *exportable.spec.shape[1:])
-    if len(calibration) == 0 or not tf.TensorShape(shape).is_compatible_with(calibration.shape):
-        raise ValueError(
-            f"calibration must have the shape {shape}, with at least one example. "
-            f"Received: calibration with shape={calibration.shape}"
-        )
-    low, high = float(calibration.min()), float(calibration.max())
-    if low == high:
-        raise ValueError(
-            f"calibration must vary. Received: calibration with every value equal to {low:g}"
-        )
-    if inputs is not None:
-        slack = 0.1 * (high - low)
-        if inputs.min() < low - slack or inputs.max() > high + slack:
-            raise ValueError(
-                f"calibration must have the range of inputs, from {inputs.min():g} to "
-                f"{inputs.max():g}. Received: calibration from {low:g} to {high:g}"
-            )
 
 
 def _convert(
@@ -191,7 +161,7 @@ def _representative(
 ) -> Iterator[tuple[str, dict[str, FloatArray]]]:
     # Each signature is calibrated on its own: one that is left out would silently stay float.
     for name in exportable.signatures:
-        for i in range(min(len(calibration), _CALIBRATION)):
+        for i in range(len(calibration)):
             yield name, {"x": calibration[i : i + 1]}
 
 

