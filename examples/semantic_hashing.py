@@ -67,13 +67,13 @@ def export_all(hasher: keras_ae.SemanticHasher, inputs: npt.NDArray[np.float32],
     results = [
         keras_ae.export.to_tflite(hasher, out / "hasher.tflite", inputs),
         keras_ae.export.to_onnx(hasher, out / "hasher.onnx", inputs),
-        keras_ae.export.to_saved_model(hasher, out / "hasher_saved_model", inputs),
+        keras_ae.export.to_saved_model(hasher, out / "saved_model", inputs),
     ]
     print(f"{'artefact':20}{'KiB':>8}{'equal bits':>12}{'equal codes':>13}{'us an example':>15}")
     for result in results:
         parity = result.parity
         print(
-            f"{result.path.name:20}{result.size / 1024:8.0f}{parity.equal_bits:12.4%}"
+            f"{result.path.relative_to(out)!s:20}{result.size / 1024:8.0f}{parity.equal_bits:12.4%}"
             f"{parity.equal_codes:13.2%}{parity.microseconds:15.1f}"
         )
     print(f"({parity.examples} test images in one batch, {parity.distinct_codes} distinct codes)")
