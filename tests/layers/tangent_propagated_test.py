@@ -30,6 +30,11 @@ def test_the_penalty_is_that_of_the_regularizer_in_training_only():
     assert layer.losses == []
 
 
+def test_the_shape_is_that_of_the_layer():
+    layer = TangentPropagated(layers.Dense(3))
+    assert layer.compute_output_shape([(None, 5), (None, 2, 5)]) == (None, 3)
+
+
 def test_without_a_weight_there_is_no_penalty():
     layer = TangentPropagated(layers.Dense(3), 0)
     layer(data(), training=True)

@@ -100,6 +100,31 @@ def test_infer_goes_from_the_sparse_code_to_the_prediction(x: np.ndarray) -> Non
     np.testing.assert_array_equal(psd.infer(x), psd.infer(x, 0.8))
 
 
+@pytest.mark.parametrize("predictor", ["tanh", "lista"])
+def test_inference_is_so_many_steps_from_the_prediction(predictor: str, x: np.ndarray) -> None:
+    """The first step of FISTA is one of ISTA; its length is the inverse of the steepness."""
+    psd = model(predictor=predictor, iterations=1, tolerance=0.0)
+    atoms, h = psd.dictionary.numpy().astype("float64"), psd.encode(x).astype("float64")
+    slope = 2 * (h @ atoms - x) @ atoms.T
+    steepness = 2 * np.linalg.norm(atoms, 2) ** 2
+    moved = h - slope / (steepness + 2 * psd.prediction)
+    shift = psd.sparsity / (steepness + 2 * psd.prediction)
+    expected = np.sign(moved) * np.maximum(np.abs(moved) - shift, 0)
+    # The steepness is known within 1 %, and not the least.
+    np.testing.assert_allclose(psd.infer(x), expected, atol=0.02)
+    assert np.abs(psd.infer(x) - h).max() > 0.2
+
+
+def test_a_new_predictor_starts_from_the_dictionary(x: np.ndarray) -> None:
+    psd = model()
+    np.testing.assert_array_equal(psd.predictor.kernel.numpy(), psd.dictionary.numpy().T)
+    given = keras_ae.PSDPredictor(10)
+    given.build((None, 6))
+    before = given.kernel.numpy()
+    assert model(predictor=given).predictor is given
+    np.testing.assert_array_equal(given.kernel.numpy(), before)
+
+
 def test_quality_is_what_it_says(x: np.ndarray) -> None:
     psd = model()
     quality = psd.prediction_quality(x)

@@ -174,6 +174,23 @@ def test_integers_have_a_derivative():
     assert float(penalties["tangent_propagation"]) == 36
 
 
+def test_tangents_are_constants():
+    x, tangents = np.ones((2, 3), "float32"), tf.ones((2, 1, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(tangents)
+        _, penalties = keras_ae.TangentPropagation(1.0).value_and_penalties(
+            layers.Dense(2), x, tangents
+        )
+    assert tape.gradient(penalties["tangent_propagation"], tangents) is None
+
+
+def test_half_precision_does_not_overflow():
+    _, penalties = keras_ae.TangentPropagation(1.0).value_and_penalties(
+        lambda x: 300 * x, np.ones((2, 3), "float16"), np.ones((2, 1, 3), "float16")
+    )
+    assert float(penalties["tangent_propagation"]) == 3 * 300**2
+
+
 def test_no_weight_no_penalty():
     propagation = keras_ae.TangentPropagation(0)
     assert propagation.penalty_names == ()
