@@ -9,3 +9,5 @@ from keras_ae.export.onnx_export import to_onnx as to_onnx
 from keras_ae.export.parity import Parity as Parity
 from keras_ae.export.saved_model_export import to_saved_model as to_saved_model
 from keras_ae.export.tflite_export import to_tflite as to_tflite
+from keras_ae.export.verification import compare as compare
+from keras_ae.export.verification import verify as verify

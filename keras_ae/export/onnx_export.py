@@ -88,6 +88,7 @@ def to_onnx(
     exportable, calibration = prepare_calibrated(
         model, inputs, names, calibration, quantize, calibrated="static"
     )
+    allowed = "rounding" if quantize is None else "quantization"
     path = Path(path)
     with replacing(path) as temporary:
         graph = _convert(exportable, opset)
@@ -96,7 +97,7 @@ def to_onnx(
             _check_quantized(graph, exportable)
         session = _session(onnxruntime, graph)
         actual, seconds = _run(session, exportable)
-        parity = measure(exportable, actual, seconds, is_lossy=quantize is not None)
+        parity = measure(exportable, actual, seconds, allowed=allowed)
         precision = quantize or "float32"
         entry = graph.metadata_props.add()
         entry.key = KEY

@@ -50,7 +50,7 @@ def measure(
     exportable: Exportable,
     actual: dict[str, npt.NDArray[Any]],
     seconds: float,
-    is_lossy: bool = False,
+    allowed: str | None = "rounding",
 ) -> Parity:
     """Compare a runtime's outputs with Keras's, or raise where they differ by more than rounding.
 
@@ -58,7 +58,8 @@ def measure(
         exportable: The model, its signatures, and the inputs that the runtime was given.
         actual: The runtime's output of each signature, by name.
         seconds: Time of the first signature on all inputs.
-        is_lossy: Whether the runtime computes in less than float32, and may differ by more.
+        allowed: What may explain a difference: `"rounding"`; `"quantization"` of a model in less
+            than float32; `None` for anything, if its shapes are right.
 
     Raises:
         ExportError: An output has another shape, is not finite, or differs by more than rounding
@@ -83,29 +84,30 @@ def measure(
                 margins = np.abs(logits[flipped])
                 margin = float(margins.min())
                 near = _TOLERANCE * max(1.0, float(np.abs(logits).max()))
-                if margins.max() > near and not is_lossy:
+                if margins.max() > near and allowed == "rounding":
                     raise ExportError(
                         f"The exported signature {name!r} flips a bit whose logit in Keras is "
                         f"{float(margins.max()):.3g} away from 0: more than rounding explains"
                     )
-            if equal_bits < (_LOSSY_BITS if is_lossy else 1 - 10 * _TOLERANCE):
+            least = {"rounding": 1 - 10 * _TOLERANCE, "quantization": _LOSSY_BITS}
+            if allowed is not None and equal_bits < least[allowed]:
                 raise ExportError(
                     f"The exported signature {name!r} has {equal_bits:.2%} of its bits equal to "
-                    f"Keras's: fewer than {'quantization' if is_lossy else 'rounding'} explains"
+                    f"Keras's: fewer than {allowed} explains"
                 )
         else:
             difference = np.abs(ours.astype("float64") - theirs)
             error = max(error or 0.0, float(difference.max(initial=0.0)))
-            if is_lossy:
+            if allowed == "quantization":
                 size = np.sqrt(np.mean(np.square(ours, dtype="float64")))
                 is_near = np.sqrt(np.mean(difference**2)) <= _LOSSY_ERROR * size
             else:
                 most = _TOLERANCE * max(1.0, float(np.abs(ours).max(initial=0.0)))
                 is_near = difference.max(initial=0.0) <= most
-            if not is_near:  # So that NaN raises.
+            if allowed is not None and not is_near:  # So that NaN raises.
                 raise ExportError(
                     f"The exported signature {name!r} differs from Keras by up to "
-                    f"{error:.3g}: more than {'quantization' if is_lossy else 'rounding'} explains"
+                    f"{error:.3g}: more than {allowed} explains"
                 )
     examples = len(exportable.inputs)
     return Parity(

@@ -99,6 +99,7 @@ def to_tflite(
     exportable, calibration = prepare_calibrated(
         model, inputs, names, calibration, quantize, calibrated="int8", batch=batch
     )
+    allowed = "rounding" if quantize == "float32" else "quantization"
     path = Path(path)
     with (
         replacing(path.with_name(path.name + ".json")) as sidecar,
@@ -110,14 +111,14 @@ def to_tflite(
             file, quantize, target_runtime, exportable.layer_names(), exportable.sizes()
         )
         actual, seconds = _run(interpreters.Interpreter(model_content=content), exportable)
-        parity = measure(exportable, actual, seconds, is_lossy=quantize != "float32")
+        parity = measure(exportable, actual, seconds, allowed=allowed)
         text = describe(
             exportable, parity, quantize, content, preprocessing, target_runtime=target_runtime
         )
         content = _flatbuffer.with_metadata(file, text.encode())
         # The bytes that are written are those that run.
         again, _ = _run(interpreters.Interpreter(model_content=content), exportable)
-        measure(exportable, again, seconds, is_lossy=quantize != "float32")
+        measure(exportable, again, seconds, allowed=allowed)
         temporary.write_bytes(content)
         sidecar.write_text(text)
     operators = _flatbuffer.operators(file)
