@@ -37,13 +37,13 @@ def jump_relu(threshold: float) -> keras.layers.Layer:
 
 
 METHODS: dict[str, tuple[Callable[[Any], keras.layers.Layer], list[float]]] = {
-    "TopK": (keras_ae.TopK, [32, 64, 128]),
-    "BatchTopK": (keras_ae.BatchTopK, [32, 64, 128]),
+    "TopK": (keras_ae.TopK, [48, 64, 128]),
+    "BatchTopK": (keras_ae.BatchTopK, [48, 64, 128]),
     "JumpReLU": (jump_relu, [0.4, 0.3, 0.2]),
     "ReLU + Laplace": (laplace, [3e-3, 1e-3, 3e-4]),
 }
 # Beside the rows above, which keep their units alive, the same without.
-UNASSISTED = [("TopK", 32), ("ReLU + Laplace", 1e-3)]
+UNASSISTED = [("TopK", 48), ("ReLU + Laplace", 1e-3)]
 XS = ("x_train", "x_test")
 STYLES = ["o-", "s--", "^-.", "d:"]
 COLORS = ["#1f6fb4", "#2a7f3f", "#c0392b", "#8e5ea2"]
