@@ -89,7 +89,7 @@ def compare(paths: Sequence[str | PathLike[str]], model: keras.Model, inputs: Fl
         times = [1e6 * seconds_of(partial(function, x[:n])) / len(x[:n]) for n in _BATCHES]
         shares = (parity.equal_bits, parity.equal_codes, parity.neighbour_overlap)
         cells = [
-            path.name,
+            f"{path.parent.name}/{path.name}" if path.name.isdecimal() else path.name,
             f"{artefact.size / 1024:.0f}",
             *("" if share is None else f"{share:.2%}" for share in shares),
             "" if parity.max_abs_error is None else f"{parity.max_abs_error:.1e}",

@@ -78,7 +78,7 @@ def test_the_table_has_a_row_each(folder, model, x):
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert len(rows) == 6
     assert {len(row) for row in rows} == {9}
-    assert [row[0] for row in rows[2:]] == ["all.tflite", "int8.tflite", "model.onnx", "1"]
+    assert [row[0] for row in rows[2:]] == ["all.tflite", "int8.tflite", "model.onnx", "saved/1"]
     assert [row[3] == "100.00%" for row in rows[2:]] == [True, False, True, True]
     assert [row[-1].split()[0] for row in rows[2:]] == [
         "LiteRT", "LiteRT", "onnxruntime", "TensorFlow"
