@@ -14,6 +14,8 @@ from keras_ae.models.autoencoder import Autoencoder
 from keras_ae.ops.sparsity import keep_largest
 from keras_ae.types import Config, FloatArray, Tensor
 
+_TINY = 1e-12
+
 
 @keras.saving.register_keras_serializable("keras_ae")
 class SparseAutoencoder(Autoencoder):
@@ -23,9 +25,11 @@ class SparseAutoencoder(Autoencoder):
     much there is of an atom. `W` starts as the transpose of `D`.
 
     A unit that no example turns on gets no gradient and stays dead. In training it is revived by
-    the residual `e = x - r(x)`, as a constant: `loss += revival * mean((e - a D)^2)`, with `a` the
-    `revival_units` largest pre-activations of dead units of an example, as far as they are
-    positive. Units that are alive get no gradient from it, and it is 0 when none is dead. A unit
+    the residual `e = x - r(x)`, as a constant: `loss += revival * mean((e - s a D)^2)`, with `a`
+    the `revival_units` largest pre-activations of dead units of an example, as far as they are
+    positive, and `s` the scale in [0, 1] that fits best, a constant too: dead units turn and grow
+    towards the residual, and are not shrunk where they overshoot. Units that are alive get no
+    gradient from it, and it is 0 when none is dead. A unit
     is dead once it was 0 for `dead_after` training examples in a row. It can only help where a
     unit is off at a positive pre-activation (`TopK`, `BatchTopK`, `JumpReLU`); for a ReLU see
     `callbacks.DeadUnitResampler`.
@@ -184,8 +188,13 @@ class SparseAutoencoder(Autoencoder):
     def _revival(self, p: Tensor, residual: Tensor) -> Tensor:
         dead = self.idle >= self.dead_after
         a = keep_largest(ops.where(dead, p, ops.zeros_like(p)), self.revival_units)
+        residual = ops.cast(ops.stop_gradient(residual), "float32")
         # Without the bias: the residual is what is left after it.
-        error = ops.stop_gradient(residual) - ops.matmul(a, self.decoder_layer.kernel)
+        estimate = ops.cast(ops.matmul(a, self.decoder_layer.kernel), "float32")
+        length = ops.maximum(ops.sum(ops.square(estimate), axis=-1, keepdims=True), _TINY)
+        fit = ops.sum(residual * estimate, axis=-1, keepdims=True) / length
+        # At scale 1 many units overshoot together, and lose the bias that could bring them back.
+        error = residual - ops.stop_gradient(ops.clip(fit, 0.0, 1.0)) * estimate
         return ops.where(ops.any(dead), _mean_of_squares(error), 0.0)
 
     def restart(self, units: np.ndarray[Any, Any], directions: FloatArray) -> None:

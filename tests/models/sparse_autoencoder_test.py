@@ -60,7 +60,12 @@ def revival_by_hand(model, x, dead, revival_units):
     residual = x - (top(p, 3) @ atoms + offset)
     a = top(p[:, dead], revival_units)
     assert 0 < (a > 0).sum(axis=1).mean() < len(dead)
-    return residual, a @ atoms[dead]
+    estimate = a @ atoms[dead]
+    fits = [
+        np.linalg.lstsq(row[:, None], target)[0][0]
+        for row, target in zip(estimate, residual, strict=True)
+    ]
+    return residual, np.clip(fits, 0, 1)[:, None] * estimate
 
 
 # Their bias is low, so that none of them is on for an image.
@@ -79,6 +84,20 @@ def test_revival_is_the_error_of_the_residual_by_dead_units(images, revival_unit
     # The bias is part of the reconstruction already.
     twice = 0.5 * ((residual - estimate - model.decoder_layer.bias.numpy()) ** 2).mean()
     assert abs(twice - expected) > 0.1 * expected
+
+
+def test_revival_turns_units_that_overshoot_and_does_not_shrink_them():
+    """A loss that is the same for units half as large has no gradient along their size."""
+    model = with_dead(DEAD)
+    generator = np.random.default_rng(0)
+    p = np.abs(generator.normal(size=(8, 32))).astype("float32")
+    small = 1e-2 * generator.normal(size=(8, 20)).astype("float32")
+    whole, half = (float(model._revival(size * p, small)) for size in (1.0, 0.5))
+    assert half == pytest.approx(whole, rel=1e-5)
+    # Where they fall short, they grow.
+    large = p @ model.decoder_layer.kernel.numpy() * 10
+    whole, half = (float(model._revival(size * p, large)) for size in (1.0, 0.5))
+    assert whole < 0.99 * half
 
 
 def test_revival_reaches_dead_units_alone(images):
