@@ -1,7 +1,6 @@
 """Artefacts made by others, compared with Keras."""
 
 import keras
-import numpy as np
 import onnx
 import pytest
 import tensorflow as tf
@@ -9,13 +8,6 @@ import tf2onnx
 
 import keras_ae
 from keras_ae import export
-
-
-@pytest.fixture(scope="module")
-def x() -> np.ndarray:
-    generator = np.random.default_rng(0)
-    mixtures = generator.dirichlet(np.ones(6), 96) @ generator.random((6, 64))
-    return mixtures.astype("float32")
 
 
 @pytest.fixture(scope="module")
