@@ -69,8 +69,8 @@ def to_saved_model(
     >>> import keras, keras_ae, tempfile
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     >>> folder = tempfile.mkdtemp() + "/model"
-    >>> [keras_ae.export.to_saved_model(model, folder).path.name for _ in range(2)]
-    ['1', '2']
+    >>> keras_ae.export.to_saved_model(model, folder).path.name
+    '1'
     """
     optional_import("tensorflow_serving.apis", "export")
     exportable = prepare(model, inputs, signatures)
