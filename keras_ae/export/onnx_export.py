@@ -95,15 +95,14 @@ def to_onnx(
         if quantize is not None:
             graph = _quantized(graph, calibration)
             _check_quantized(graph, exportable)
-        session = _session(onnxruntime, graph)
+        content = graph.SerializeToString()
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         actual, seconds = _run(session, exportable)
         parity = measure(exportable, actual, seconds, allowed=allowed)
         precision = quantize or "float32"
         entry = graph.metadata_props.add()
         entry.key = KEY
-        entry.value = describe(
-            exportable, parity, precision, graph.SerializeToString(), preprocessing, opset=opset
-        )
+        entry.value = describe(exportable, parity, precision, content, preprocessing, opset=opset)
         content = graph.SerializeToString()
         temporary.write_bytes(content)
     operators = tuple(sorted({node.op_type for node in graph.graph.node}))
@@ -186,12 +185,6 @@ def _check_quantized(graph: Any, exportable: Exportable) -> None:
                     f"The model is not quantized: {node.op_type}{origin} has a float32 kernel of "
                     f"shape {kernel.shape}"
                 )
-
-
-def _session(onnxruntime: Any, graph: Any) -> Any:
-    return onnxruntime.InferenceSession(
-        graph.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
 
 
 def _run(session: Any, exportable: Exportable) -> tuple[dict[str, np.ndarray], float]:

@@ -97,7 +97,8 @@ def measure(
                 )
         else:
             difference = np.abs(ours.astype("float64") - theirs)
-            error = max(error or 0.0, float(difference.max(initial=0.0)))
+            # Unlike max, it keeps NaN.
+            error = float(np.maximum(error or 0.0, difference.max(initial=0.0)))
             if allowed == "quantization":
                 size = np.sqrt(np.mean(np.square(ours, dtype="float64")))
                 is_near = np.sqrt(np.mean(difference**2)) <= _LOSSY_ERROR * size

@@ -1,6 +1,7 @@
 """Artefacts that are there already, beside the Keras model that they come from."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -121,8 +122,8 @@ def _matched(
             f"path must have a function that returns what one of {tuple(expected)} does. "
             f"Received: path={str(path)!r} with {tuple(artefact.functions)}"
         )
-    names = tuple(name for name in expected if name in found)
-    return prepare(model, inputs, names), {name: found[name] for name in names}
+    signatures = {name: s for name, s in whole.signatures.items() if name in found}
+    return replace(whole, signatures=signatures), {name: found[name] for name in signatures}
 
 
 def _parity(exportable: Exportable, functions: dict[str, Function]) -> Parity:

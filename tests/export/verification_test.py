@@ -1,6 +1,7 @@
 """Artefacts made by others, compared with Keras."""
 
 import keras
+import numpy as np
 import onnx
 import pytest
 import tensorflow as tf
@@ -62,6 +63,18 @@ def test_a_wrong_file_is_measured_and_not_refused(folder, x):
     assert 0.2 < parity.equal_bits < 0.8
     assert parity.equal_codes == 0
     assert parity.max_abs_error > 0.1
+
+
+def test_what_is_not_a_number_is_no_agreement(x, tmp_path):
+    plain = keras.Sequential([keras.Input((64,)), keras.layers.Dense(3)])
+    broken = keras.Sequential([keras.Input((64,)), keras.layers.Dense(3)])
+    archive = keras.export.ExportArchive()
+    nan = [np.full_like(weight, np.nan) for weight in broken.get_weights()]
+    broken.set_weights(nan)
+    spec = tf.TensorSpec((None, 64), name="x")
+    archive.add_endpoint("serve", tf.function(lambda x: {"y": broken(x)}, input_signature=[spec]))
+    archive.write_out(str(tmp_path / "model"), verbose=False)
+    assert np.isnan(export.verify(tmp_path / "model", plain, x).max_abs_error)
 
 
 def test_the_table_has_a_row_each(folder, model, x):
