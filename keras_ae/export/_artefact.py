@@ -91,7 +91,9 @@ def _tflite(content: bytes) -> dict[str, Function]:
         return function
 
     signatures = interpreter.get_signature_list()
-    return {name: function_of(name, ends) for name, ends in signatures.items()}
+    # A search has two outputs, and is held against its index when it is written.
+    simple = {name: ends for name, ends in signatures.items() if len(ends["outputs"]) == 1}
+    return {name: function_of(name, ends) for name, ends in (simple or signatures).items()}
 
 
 def _onnx(onnxruntime: Any, content: bytes) -> dict[str, Function]:

@@ -32,6 +32,8 @@ def read_metadata(path: str | PathLike[str]) -> dict[str, Any]:
     - `input`: its `name`, `shape`, `dtype`, and the `range` of the inputs compared on.
     - `preprocessing`: what was said of the way from raw data to inputs.
     - `signatures`: the output of each function, by name.
+    - `search`, in a .tflite file with an index: how many `codes` it has, how many neighbours `k`
+      the signature of that name returns, and its `outputs`.
     - `quantize`, `batch`, `versions`, and the `parity` with Keras.
 
     Beside a TFLite file, the same stands in `<name>.json`.

@@ -11,11 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_ae._checks import check_choice
+from keras_ae._checks import check_choice, check_integer
 from keras_ae._files import replacing
 from keras_ae._optional import optional_import
 from keras_ae.export import _flatbuffer
 from keras_ae.export._calibration import prepare_calibrated
+from keras_ae.export._tflite_search import Searchable, add_search, check_searchable
 from keras_ae.export._timing import seconds_of
 from keras_ae.export.artefact_metadata import describe
 from keras_ae.export.export_error import ExportError
@@ -23,7 +24,7 @@ from keras_ae.export.export_result import ExportResult
 from keras_ae.export.parity import measure
 from keras_ae.export.saved_model_export import write_saved_model
 from keras_ae.export.signatures import Exportable
-from keras_ae.types import FloatArray
+from keras_ae.types import Codes, FloatArray
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 
@@ -39,6 +40,8 @@ def to_tflite(
     batch: int | None = None,
     target_runtime: str = "2.16",
     preprocessing: str = "",
+    index: Searchable | None = None,
+    k: int = 10,
 ) -> ExportResult:
     """Write a .tflite file of builtin operators, and compare it with Keras in LiteRT.
 
@@ -67,6 +70,11 @@ def to_tflite(
         target_runtime: The oldest runtime that must run it: `"2.16"` for TensorFlow Lite 2.16, or
             `"litert"` for the version that is installed here.
         preprocessing: How raw data become inputs, in words, for whoever has the file alone.
+        index: A `HammingIndex` of 1 to 250,000 codes, of at most 248 bits and with ids below 2^31,
+            to put into the file, at `bits + 8` bytes a code. The file then has the signature
+            `search`, from `x` to `ids` and `distances`, int32 `(n, k)`: what the index finds for
+            the codes of `encode`. A larger index is faster, and smaller, beside the file.
+        k: How many neighbours `search` returns, >= 1; all of an index that has fewer.
 
     Returns:
         What was written and how well it agrees.
@@ -95,10 +103,13 @@ def to_tflite(
     check_choice("target_runtime", target_runtime, _flatbuffer.TARGETS)
     if batch not in {None, 1}:
         raise ValueError(f"batch must be 1 or None. Received: batch={batch!r}")
+    check_integer("k", k, minimum=1)
     names = None if signatures is None else tuple(signatures)
     exportable, calibration = prepare_calibrated(
         model, inputs, names, calibration, quantize, calibrated="int8", batch=batch
     )
+    if index is not None:
+        check_searchable(index, exportable)
     allowed = "rounding" if quantize == "float32" else "quantization"
     path = Path(path)
     with (
@@ -112,17 +123,22 @@ def to_tflite(
         )
         actual, seconds = _run(interpreters.Interpreter(model_content=content), exportable)
         parity = measure(exportable, actual, seconds, allowed=allowed)
-        text = describe(
-            exportable, parity, quantize, content, preprocessing, target_runtime=target_runtime
-        )
+        more: dict[str, Any] = {"target_runtime": target_runtime}
+        if index is not None:
+            more["search"] = add_search(file, index, k)
+        text = describe(exportable, parity, quantize, content, preprocessing, **more)
         content = _flatbuffer.with_metadata(file, text.encode())
         # The bytes that are written are those that run.
-        again, _ = _run(interpreters.Interpreter(model_content=content), exportable)
+        interpreter = interpreters.Interpreter(model_content=content)
+        again, _ = _run(interpreter, exportable)
         measure(exportable, again, seconds, allowed=allowed)
+        if index is not None:
+            _check_search(interpreter, exportable, again["encode"], index, k)
         temporary.write_bytes(content)
         sidecar.write_text(text)
     operators = _flatbuffer.operators(file)
-    return ExportResult(path, len(content), tuple(exportable.signatures), operators, parity)
+    names = (*exportable.signatures, *([] if index is None else ["search"]))
+    return ExportResult(path, len(content), names, operators, parity)
 
 
 def _convert(
@@ -167,8 +183,7 @@ def _representative(
 
 
 def _run(interpreter: Any, exportable: Exportable) -> tuple[dict[str, np.ndarray], float]:
-    step = exportable.spec.shape[0] or len(exportable.inputs)
-    parts = [exportable.inputs[i : i + step] for i in range(0, len(exportable.inputs), step)]
+    parts = _parts(exportable)
     runners = {name: interpreter.get_signature_runner(name) for name in exportable.signatures}
     outputs = {
         name: np.concatenate([runner(x=part)[exportable.signatures[name].output] for part in parts])
@@ -176,3 +191,20 @@ def _run(interpreter: Any, exportable: Exportable) -> tuple[dict[str, np.ndarray
     }
     first = next(iter(runners.values()))
     return outputs, seconds_of(lambda: [first(x=part) for part in parts])
+
+
+def _parts(exportable: Exportable) -> list[FloatArray]:
+    step = exportable.spec.shape[0] or len(exportable.inputs)
+    return [exportable.inputs[i : i + step] for i in range(0, len(exportable.inputs), step)]
+
+
+def _check_search(
+    interpreter: Any, exportable: Exportable, codes: Codes, index: Searchable, k: int
+) -> None:
+    runner = interpreter.get_signature_runner("search")
+    found = [runner(x=part) for part in _parts(exportable)]
+    wanted = index.search(codes, k)
+    for name in ("ids", "distances"):
+        actual = np.concatenate([outputs[name] for outputs in found])
+        if not np.array_equal(actual, getattr(wanted, name)):
+            raise ExportError(f"The exported signature 'search' has other {name} than the index")

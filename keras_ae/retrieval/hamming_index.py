@@ -158,6 +158,25 @@ class HammingIndex:
         rows, distances, offsets = within(planes, _as_words(queries), radius)
         return RadiusResult(ids[rows], distances, offsets)
 
+    def reconstruct(self, ids: npt.ArrayLike) -> Codes:
+        """Return the codes of some ids.
+
+        Args:
+            ids: Integers `(n,)`, all of them in the index; one may come several times.
+
+        Returns:
+            uint8 `(n, bits / 8)`, in the order of `ids`.
+
+        Raises:
+            ValueError: If `ids` is not of this form.
+        """
+        wanted = np.asarray(ids)
+        wanted = _check_ids(wanted, len(wanted) if wanted.ndim else 1)
+        with self._lock:
+            self._settle()
+            rows = self._rows(wanted)
+            return self._codes[rows]
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a safetensors file, whole or not at all.
 
@@ -217,6 +236,17 @@ class HammingIndex:
                 f"{last} in the index"
             )
         return np.arange(last, last + count, dtype=np.int64) + 1
+
+    def _rows(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        rows = np.searchsorted(self._ids, ids)
+        found = np.zeros(len(ids), bool)
+        inside = rows < len(self._ids)
+        found[inside] = self._ids[rows[inside]] == ids[inside]
+        if not found.all():
+            raise ValueError(
+                f"ids must be in the index. Received: id {ids[~found][0]}, which is not"
+            )
+        return rows
 
     def _merge(self, codes: Codes, ids: npt.NDArray[np.int64]) -> None:
         self._settle()

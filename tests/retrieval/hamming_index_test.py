@@ -370,3 +370,36 @@ def test_no_codes_take_no_ids():
     index = HammingIndex(8)
     index.add(np.empty((0, 1), np.uint8), ids=[])
     assert len(index) == 0
+
+
+@pytest.mark.parametrize("bits", [8, 24, 64, 128])
+def test_reconstruct_returns_the_codes_of_ids(bits):
+    rng = np.random.default_rng(bits)
+    codes, ids = make_codes(rng, "random", 200, bits), make_ids(rng, 200)
+    index = HammingIndex(bits)
+    index.add(codes[:150], ids[:150])
+    index.add(codes[150:], ids[150:])
+    wanted = rng.integers(200, size=500)
+    found = index.reconstruct(ids[wanted].tolist())
+    np.testing.assert_array_equal(found, codes[wanted])
+    found[:] = 0
+    np.testing.assert_array_equal(index.reconstruct(ids), codes)
+    assert index.reconstruct([]).shape == (0, bits // 8)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([0, 3], "ids must be in the index. Received: id 3, which is not"),
+        ([5], "ids must be in the index. Received: id 5"),
+        (0, r"ids must be integers of shape \(1,\)"),
+        ([[0]], "ids must be integers of shape"),
+        ([0.0], "ids must be integers of shape"),
+        ([-1], "ids must lie in"),
+    ],
+)
+def test_reconstruct_refuses_ids(ids, message):
+    index = HammingIndex(8)
+    index.add(np.zeros((3, 1), np.uint8), [0, 2, 4])
+    with pytest.raises(ValueError, match=message):
+        index.reconstruct(ids)
