@@ -155,7 +155,19 @@ def _quantized(graph: Any, calibration: FloatArray | None) -> Any:
         if calibration is None:
             quantization.quantize_dynamic(graph, path, op_types_to_quantize=["MatMul", "Gemm"])
         else:
-            quantization.quantize_static(graph, path, _Reader(calibration))
+            # As few roundings as there can be: products and sums fused, and their results in float.
+            kernels = ["Conv", "Gemm", "MatMul"]
+            preprocess = optional_import("onnxruntime.quantization.shape_inference", "export")
+            onnx.save(graph, path)
+            preprocess.quant_pre_process(path, path, skip_symbolic_shape=True)
+            quantization.quantize_static(
+                path,
+                path,
+                _Reader(calibration),
+                op_types_to_quantize=kernels,
+                per_channel=True,
+                extra_options={"OpTypesToExcludeOutputQuantization": kernels},
+            )
         return onnx.load(path)
 
 

@@ -1,7 +1,7 @@
 """The functions of a model that an export offers, by name."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -16,6 +16,8 @@ from keras_ae.ops.bits import pack_bits
 from keras_ae.types import FloatArray, Tensor
 
 _EXAMPLES = 256
+# Logits are cut off at an eighth of their median size. Less helps no further.
+_SHARPNESS = 8.0
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class Signature:
         function: From a batch of inputs to a batch of outputs, as at inference.
         output: Name of its output.
         is_code: Whether the output is packed bits, uint8.
+        written: What is written in place of `function`: the same, computed in another way.
     """
 
     function: Callable[[Tensor], Tensor]
     output: str
     is_code: bool
+    written: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,28 @@ class Exportable:
     def traced(self, name: str) -> Any:
         """Return a signature as a `tf.function` from the one input to its named output."""
         signature = self.signatures[name]
-        return tf.function(
-            lambda x: {signature.output: signature.function(x)}, input_signature=[self.spec]
-        )
+        function = signature.written or signature.function
+        return tf.function(lambda x: {signature.output: function(x)}, input_signature=[self.spec])
+
+    def sharpened(self, calibration: FloatArray) -> "Exportable":
+        """Return the same for a runtime that computes in integers, with codes nearer to Keras's.
+
+        An integer logit has one step for its whole range. A code is the sign alone, so that its
+        logits can be cut off near 0, and the step be small where it matters.
+        """
+        if not isinstance(self.model, SemanticHasher) or "encode" not in self.signatures:
+            return self
+        encoder = self.model.encoder
+        size = float(np.median(np.abs(self.model.logits(calibration))))
+        scale = _SHARPNESS / size if size else 1.0
+
+        def written(x: Tensor) -> Tensor:
+            # Between these bounds, cutting off is a part of the layer before it.
+            logits = scale * keras.tree.flatten(encoder(x, training=False))[0]
+            return pack_bits(tf.maximum(tf.minimum(logits, 1.0), -1.0))
+
+        encode = replace(self.signatures["encode"], written=written)
+        return replace(self, signatures={**self.signatures, "encode": encode})
 
 
 def prepare(

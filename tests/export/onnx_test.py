@@ -67,6 +67,17 @@ def test_a_smaller_file_says_how_it_differs(quantize, model, x, tmp_path):
     assert {k.dtype.name for k in kernels if k.ndim == 2} <= {"int8", "uint8"}
 
 
+def test_static_rounds_nothing_but_the_inputs_of_layers(model, x, tmp_path):
+    path = tmp_path / "model.onnx"
+    export.to_onnx(model, path, x, quantize="static", calibration=x)
+    nodes = onnx.load(path).graph.node
+    taker = {name: node for node in nodes for name in node.input}
+    rounded = [node.output[0] for node in nodes if node.op_type == "QuantizeLinear"]
+    # The integers are read once, where a layer multiplies them.
+    layers = [taker[taker[name].output[0]].op_type for name in rounded]
+    assert layers == ["Gemm", "MatMul"]
+
+
 def test_static_reaches_convolutions_and_dynamic_is_refused_for_them(convolutional, tmp_path):
     x = np.random.default_rng(0).random((40, 8, 8, 1)).astype("float32")
     path = tmp_path / "model.onnx"
