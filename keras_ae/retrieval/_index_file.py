@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import zlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,18 +15,30 @@ from keras_ae._files import replacing
 from keras_ae.types import Codes
 
 _FORMAT = "keras_ae.HammingIndex"
-_VERSION = "1"
+_VERSION = "2"
 
 
-def write_index(
-    path: str | os.PathLike[str], bits: int, codes: Codes, ids: npt.NDArray[np.int64]
-) -> None:
+@dataclass(frozen=True)
+class Contents:
+    """What an index is: codes `(n, bits / 8)` and their ids, ascending, and what encoded them."""
+
+    bits: int
+    codes: Codes
+    ids: npt.NDArray[np.int64]
+    variant: str | None
+
+
+def write_index(path: str | os.PathLike[str], contents: Contents) -> None:
+    codes, ids = np.ascontiguousarray(contents.codes), np.ascontiguousarray(contents.ids)
     metadata = {
         "format": _FORMAT,
         "version": _VERSION,
-        "bits": str(bits),
+        "bits": str(contents.bits),
         "bit_order": "little",
         "count": str(len(ids)),
+        "variant": contents.variant or "",
+        "crc32_codes": str(zlib.crc32(codes)),
+        "crc32_ids": str(zlib.crc32(ids)),
     }
     with replacing(path) as temporary:
         save_file({"codes": codes, "ids": ids}, temporary, metadata)
@@ -34,22 +48,30 @@ def write_index(
         temporary.chmod(stat.S_IMODE(ordinary.stat().st_mode))
 
 
-def read_index(
-    path: str | os.PathLike[str], mmap: bool
-) -> tuple[int, Codes, npt.NDArray[np.int64]]:
-    """Return bits, codes and ids. With `mmap` the codes are mapped, read-only, and not read."""
+def read_index(path: str | os.PathLike[str], mmap: bool) -> Contents:
+    """Return what is in a file. With `mmap` the codes are mapped, read-only, and not read."""
     try:
         header, data_start, file_size = _read_header(path)
         bits, count, code_start, id_start = _check_header(header, file_size - data_start)
         codes = _map_tensor(path, "u1", (count, bits // 8), data_start + code_start)
         ids = _map_tensor(path, "<i8", (count,), data_start + id_start)
+        metadata = header["__metadata__"]
+        for name, tensor in (("ids", ids), *([] if mmap else [("codes", codes)])):
+            expected = _parse_count(metadata, f"crc32_{name}")
+            if zlib.crc32(np.ascontiguousarray(tensor)) != expected:
+                raise ValueError(f"the checksum of its {name} is wrong: they were changed")
         if len(ids) and (ids[0] < 0 or not np.all(ids[1:] > ids[:-1])):
             raise ValueError("ids must be >= 0 and strictly increasing")
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"path must be a readable {_FORMAT} file. Received: path={os.fspath(path)!r} ({error})"
         ) from error
-    return (bits, codes, ids) if mmap else (bits, codes.copy(), ids.copy())
+    variant = metadata["variant"] or None
+    return (
+        Contents(bits, codes, ids, variant)
+        if mmap
+        else Contents(bits, codes.copy(), ids.copy(), variant)
+    )
 
 
 def _read_header(path: str | os.PathLike[str]) -> tuple[Any, int, int]:
@@ -73,6 +95,8 @@ def _check_header(header: Any, data_size: int) -> tuple[int, int, int, int]:
         raise ValueError(f"version {metadata.get('version')!r}, this release reads {_VERSION!r}")
     if metadata.get("bit_order") != "little":
         raise ValueError(f"bit order {metadata.get('bit_order')!r}, expected 'little'")
+    if not isinstance(metadata.get("variant"), str):
+        raise ValueError(f"variant is {metadata.get('variant')!r}, expected a text")
     bits, count = _parse_count(metadata, "bits"), _parse_count(metadata, "count")
     if bits == 0 or bits % 8:
         raise ValueError(f"bits={bits}, expected a positive multiple of 8")

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_ae._checks import check_bits, check_integer
-from keras_ae.retrieval._index_file import read_index, write_index
+from keras_ae.retrieval._index_file import Contents, read_index, write_index
 from keras_ae.retrieval._nearest import nearest
 from keras_ae.retrieval._slices import Words
 from keras_ae.retrieval._within import within
@@ -35,9 +35,11 @@ class HammingIndex:
 
     Args:
         bits: Bits in a code, a positive multiple of 8.
+        variant: Name of what encodes the codes, `read_metadata(path)["variant"]` of an artefact,
+            kept in the file so that a program can refuse to search with the codes of another.
 
     Raises:
-        ValueError: If `bits` is not a positive multiple of 8.
+        ValueError: If `bits` is not a positive multiple of 8, or `variant` not a text or `None`.
 
     Example:
         >>> import numpy as np
@@ -51,8 +53,11 @@ class HammingIndex:
         (array([0, 1]), array([0, 0], dtype=int32))
     """
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, variant: str | None = None) -> None:
         self._bits = check_bits(bits)
+        if variant is not None and (not isinstance(variant, str) or not variant):
+            raise ValueError(f"variant must be a text or None. Received: variant={variant!r}")
+        self._variant = variant
         self._codes: Codes = np.empty((0, self._bits // 8), np.uint8)
         self._ids: npt.NDArray[np.int64] = np.empty(0, np.int64)
         # Adds wait here until something reads them, so that many small ones cost no more than one.
@@ -67,6 +72,11 @@ class HammingIndex:
         return self._bits
 
     @property
+    def variant(self) -> str | None:
+        """Name of what encodes the codes, if it is known."""
+        return self._variant
+
+    @property
     def ids(self) -> npt.NDArray[np.int64]:
         """All ids, int64 `(n,)`, ascending and read-only."""
         with self._lock:
@@ -79,11 +89,10 @@ class HammingIndex:
         """Return what a pickle or a copy holds: codes and ids, without the lock and the planes."""
         with self._lock:
             self._settle()
-            return {"bits": self._bits, "codes": self._codes, "ids": self._ids}
+            return {"contents": Contents(self._bits, self._codes, self._ids, self._variant)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["bits"])  # type: ignore[misc]
-        self._restore(state["codes"], state["ids"])
+        self._restore(state["contents"])
 
     def __len__(self) -> int:
         with self._lock:
@@ -189,10 +198,7 @@ class HammingIndex:
         Raises:
             ValueError: If the folder of `path` is missing or not writable.
         """
-        with self._lock:
-            self._settle()
-            codes, ids = self._codes, self._ids
-        write_index(path, self._bits, codes, ids)
+        write_index(path, self.__getstate__()["contents"])
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], mmap: bool = True) -> "HammingIndex":
@@ -202,19 +208,20 @@ class HammingIndex:
             path: The file.
             mmap: Map the codes instead of reading them: opening is quick, and processes that map
                 one file share its memory. The file is never written to; adding copies the codes
-                into memory. Do not change the file while it is mapped, except by `save`.
+                into memory. Do not change the file while it is mapped, except by `save`. The
+                checksum of the codes is not looked at: `mmap=False` does.
 
         Raises:
             ValueError: If the file is missing, damaged or not one that `save` wrote.
         """
-        bits, codes, ids = read_index(path, mmap)
-        index = cls(bits)
-        index._restore(codes, ids)
+        index = cls.__new__(cls)
+        index._restore(read_index(path, mmap))
         return index
 
-    def _restore(self, codes: Codes, ids: npt.NDArray[np.int64]) -> None:
-        self._codes, self._ids = codes, ids
-        self._last_id = int(ids[-1]) if len(ids) else -1
+    def _restore(self, contents: Contents) -> None:
+        self.__init__(contents.bits, contents.variant)  # type: ignore[misc]
+        self._codes, self._ids = contents.codes, contents.ids
+        self._last_id = int(self._ids[-1]) if len(self._ids) else -1
 
     def _check_codes(self, name: str, codes: Codes) -> Codes:
         codes = np.asarray(codes)

@@ -1,6 +1,8 @@
 """The index file: round trips, and everything that must be refused."""
 
+import copy
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -12,10 +14,14 @@ from keras_ae.retrieval import HammingIndex
 
 METADATA = {
     "format": "keras_ae.HammingIndex",
-    "version": "1",
+    "version": "2",
     "bits": "16",
     "bit_order": "little",
     "count": "3",
+    "variant": "v1",
+    # By an independent program: printf '\0\1\2\3\4\5' | gzip -c | tail -c8 | od -An -N4 -tu4
+    "crc32_codes": "820760394",
+    "crc32_ids": "1207068986",
 }
 CODES = np.arange(6, dtype=np.uint8).reshape(3, 2)
 IDS = np.array([1, 5, 9])
@@ -52,7 +58,7 @@ def test_round_trip(tmp_path, bits, mmap, n):
 
 
 def test_any_safetensors_reader_opens_it(tmp_path):
-    index = HammingIndex(16)
+    index = HammingIndex(16, variant="v1")
     index.add(CODES[::-1], IDS[::-1])
     index.save(tmp_path / "x")
     tensors = load_file(tmp_path / "x")
@@ -123,7 +129,8 @@ def test_save_needs_a_folder(tmp_path):
 
 
 def write(path, codes=CODES, ids=IDS, drop=(), **changes):
-    metadata = {k: v for k, v in {**METADATA, **changes}.items() if k not in drop}
+    sums = {"crc32_codes": str(zlib.crc32(codes)), "crc32_ids": str(zlib.crc32(ids))}
+    metadata = {k: v for k, v in {**METADATA, **sums, **changes}.items() if k not in drop}
     save_file({"codes": codes, "ids": ids}, path, metadata)
 
 
@@ -145,6 +152,10 @@ def assert_refused(path, reason):
         ({"ids": np.array([1, 1, 2])}, "strictly increasing"),
         ({"ids": np.array([1, 3, 2])}, "strictly increasing"),
         ({"ids": np.array([-1, 3, 4])}, "must be >= 0"),
+        ({"crc32_ids": "1"}, "checksum of its ids is wrong"),
+        ({"crc32_ids": ""}, "crc32_ids is '', expected a number"),
+        ({"drop": ("crc32_ids",)}, "crc32_ids is None"),
+        ({"drop": ("variant",)}, "variant is None, expected a text"),
         ({"bits": "12"}, "multiple of 8"),
         ({"bits": "0"}, "multiple of 8"),
         ({"bits": "24"}, "tensors"),
@@ -152,7 +163,7 @@ def assert_refused(path, reason):
         ({"bits": "9" * 5000}, "expected a number"),
         ({"count": "4"}, "tensors"),
         ({"count": "three"}, "count is 'three'"),
-        ({"version": "2"}, "version '2'"),
+        ({"version": "1"}, "version '1'"),
         ({"bit_order": "big"}, "bit order 'big'"),
         ({"format": "pt"}, "does not say format="),
         ({"drop": ("bits",)}, "bits is None"),
@@ -239,3 +250,27 @@ def test_the_file_has_the_mode_of_any_new_file(tmp_path):
     index.save(tmp_path / "index.safetensors")
     (tmp_path / "other").touch()
     assert (tmp_path / "index.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize("variant", [None, "9f86d081884c7d65"])
+@pytest.mark.parametrize("mmap", [True, False])
+def test_an_index_keeps_its_variant(variant, mmap, tmp_path):
+    HammingIndex(8, variant).save(tmp_path / "x")
+    assert HammingIndex.load(tmp_path / "x", mmap=mmap).variant == variant
+    assert copy.deepcopy(HammingIndex(8, variant)).variant == variant
+
+
+@pytest.mark.parametrize("variant", ["", 3, b"v"])
+def test_refuses_a_variant(variant):
+    with pytest.raises(ValueError, match=r"variant must be a text or None. Received: variant="):
+        HammingIndex(8, variant)
+
+
+def test_changed_codes_are_seen_where_they_are_read(tmp_path):
+    write(tmp_path / "x")
+    raw = bytearray((tmp_path / "x").read_bytes())
+    raw[raw.index(CODES.tobytes())] ^= 1
+    (tmp_path / "x").write_bytes(raw)
+    with pytest.raises(ValueError, match=r"checksum of its codes is wrong"):
+        HammingIndex.load(tmp_path / "x", mmap=False)
+    assert len(HammingIndex.load(tmp_path / "x", mmap=True)) == 3
