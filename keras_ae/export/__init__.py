@@ -3,6 +3,7 @@
 import keras  # noqa: F401  # First: see keras_ae/_registration.py.
 
 from keras_ae.export.artefact_metadata import read_metadata as read_metadata
+from keras_ae.export.device_bundle import to_device_bundle as to_device_bundle
 from keras_ae.export.export_error import ExportError as ExportError
 from keras_ae.export.export_result import ExportResult as ExportResult
 from keras_ae.export.onnx_export import to_onnx as to_onnx

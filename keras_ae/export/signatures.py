@@ -141,7 +141,7 @@ def prepare(
         inputs = check_finite("inputs", inputs).astype("float32")
         model(ops.convert_to_tensor(inputs[:1]))
     _check_precision(model)
-    spec = tf.TensorSpec(_input_shape(model), "float32", name="x")
+    spec = tf.TensorSpec(input_shape(model), "float32", name="x")
     inputs = _inputs(inputs, spec)
     if batch is not None:
         spec = tf.TensorSpec((batch, *spec.shape[1:]), "float32", name="x")
@@ -171,7 +171,7 @@ def _signatures(model: keras.Model) -> dict[str, Signature]:
             "encode": Signature(call(model.encoder), "code", is_code=False),
             "reconstruct": Signature(call(model), "reconstruction", is_code=False),
         }
-    outputs = keras.tree.flatten(model(keras.KerasTensor(_input_shape(model))))
+    outputs = keras.tree.flatten(model(keras.KerasTensor(input_shape(model))))
     if len(outputs) != 1:
         raise ValueError(f"model must have one output. Received: a model with {outputs}")
     return {"serve": Signature(call(model), "output", is_code=outputs[0].dtype == "uint8")}
@@ -187,7 +187,8 @@ def _check_precision(model: keras.Model) -> None:
             )
 
 
-def _input_shape(model: keras.Model) -> tuple[int | None, ...]:
+def input_shape(model: keras.Model) -> tuple[int | None, ...]:
+    """Return the shape of a model's one input, with any number of examples, or raise."""
     if not model.built:
         raise ValueError(
             "model must be built, so that its input shape is known: call it once, give it an "

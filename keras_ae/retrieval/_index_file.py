@@ -37,8 +37,8 @@ def write_index(path: str | os.PathLike[str], contents: Contents) -> None:
         "bit_order": "little",
         "count": str(len(ids)),
         "variant": contents.variant or "",
-        "crc32_codes": str(zlib.crc32(codes)),
-        "crc32_ids": str(zlib.crc32(ids)),
+        "crc32_codes": str(zlib.crc32(codes.data)),
+        "crc32_ids": str(zlib.crc32(ids.data)),
     }
     with replacing(path) as temporary:
         save_file({"codes": codes, "ids": ids}, temporary, metadata)
@@ -58,7 +58,7 @@ def read_index(path: str | os.PathLike[str], mmap: bool) -> Contents:
         metadata = header["__metadata__"]
         for name, tensor in (("ids", ids), *([] if mmap else [("codes", codes)])):
             expected = _parse_count(metadata, f"crc32_{name}")
-            if zlib.crc32(np.ascontiguousarray(tensor)) != expected:
+            if zlib.crc32(np.ascontiguousarray(tensor).data) != expected:
                 raise ValueError(f"the checksum of its {name} is wrong: they were changed")
         if len(ids) and (ids[0] < 0 or not np.all(ids[1:] > ids[:-1])):
             raise ValueError("ids must be >= 0 and strictly increasing")

@@ -101,7 +101,7 @@ def test_logits_cut_off_near_0_keep_more_codes(files, model, x, tmp_path, monkey
 
 
 def test_logits_of_any_size_are_cut_off_at_their_own(x, tmp_path):
-    """A thousandth and a thousand times as large: an absolute bound would change nothing, or all."""
+    """From a thousandth to a thousand times: one bound for all would cut nothing, or everything."""
     shares = []
     for scale in (1e-3, 1.0, 1e3):
         keras.utils.set_random_seed(1)
