@@ -2,10 +2,15 @@
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+from safetensors.numpy import save_file
 
 
 @contextmanager
@@ -52,6 +57,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.replace(temporary, target)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
+
+
+def write_tensors(
+    path: Path, tensors: dict[str, npt.NDArray[Any]], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file with the mode of any new file: safetensors has another."""
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    save_file(tensors, path, metadata)
+    path.chmod(mode)
 
 
 def _flush(file: Path) -> None:

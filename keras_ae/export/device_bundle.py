@@ -12,10 +12,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from safetensors.numpy import save_file
 
 from keras_ae._checks import check_integer, check_number
-from keras_ae._files import replacing
+from keras_ae._files import replacing, write_tensors
 from keras_ae.export._artefact import open_artefact
 from keras_ae.export.artefact_metadata import read_metadata
 from keras_ae.export.export_result import ExportResult
@@ -152,13 +151,15 @@ def to_device_bundle(
             )
         )
         index.save(folder / _INDEX)
-        items = {"thumbnails": _thumbnails(images, thumbnail)}
-        save_file(items if numbers is None else items | {"labels": numbers}, folder / _ITEMS)
+        items: dict[str, npt.NDArray[Any]] = {"thumbnails": _thumbnails(images, thumbnail)}
+        if numbers is not None:
+            items["labels"] = numbers
+        write_tensors(folder / _ITEMS, items)
         codes = encode(inputs(samples))
         found = index.search(codes, k)
-        save_file(
-            {"images": samples, "codes": codes, "ids": found.ids, "distances": found.distances},
+        write_tensors(
             folder / _SAMPLES,
+            {"images": samples, "codes": codes, "ids": found.ids, "distances": found.distances},
         )
         content = {
             "format": FORMAT,

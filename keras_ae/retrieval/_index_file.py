@@ -2,16 +2,14 @@
 
 import json
 import os
-import stat
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors.numpy import save_file
 
-from keras_ae._files import replacing
+from keras_ae._files import replacing, write_tensors
 from keras_ae.types import Codes
 
 _FORMAT = "keras_ae.HammingIndex"
@@ -41,11 +39,7 @@ def write_index(path: str | os.PathLike[str], contents: Contents) -> None:
         "crc32_ids": str(zlib.crc32(ids.data)),
     }
     with replacing(path) as temporary:
-        save_file({"codes": codes, "ids": ids}, temporary, metadata)
-        # safetensors makes a file that its owner alone can read; give it the mode of any new file.
-        ordinary = temporary.with_name("ordinary")
-        ordinary.touch()
-        temporary.chmod(stat.S_IMODE(ordinary.stat().st_mode))
+        write_tensors(temporary, {"codes": codes, "ids": ids}, metadata)
 
 
 def read_index(path: str | os.PathLike[str], mmap: bool) -> Contents:

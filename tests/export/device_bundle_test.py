@@ -38,6 +38,8 @@ def check(folder: Path) -> dict:
     said = json.loads((folder / "bundle.json").read_text())
     assert (said["format"], said["version"]) == ("keras_ae.bundle", 1)
     assert {file.name for file in folder.iterdir()} == {"bundle.json", *said["files"]}
+    # A web server that is not their owner reads them all.
+    assert len({file.stat().st_mode for file in folder.iterdir()}) == 1
     for name, entry in said["files"].items():
         content = (folder / name).read_bytes()
         assert len(content) == entry["bytes"]

@@ -116,7 +116,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
         filename.write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr("keras_ae.retrieval._index_file.save_file", fail)
+    monkeypatch.setattr("keras_ae._files.save_file", fail)
     with pytest.raises(OSError, match=r"disk full"):
         HammingIndex(8).save(path)
     assert_same(HammingIndex.load(path), index, queries)
