@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from keras_ae.layers import MaskingCorruption as MaskingCorruption
     from keras_ae.layers import PackBits as PackBits
     from keras_ae.layers import PSDPredictor as PSDPredictor
+    from keras_ae.layers import RangeCorruption as RangeCorruption
     from keras_ae.layers import SaltAndPepperCorruption as SaltAndPepperCorruption
     from keras_ae.layers import TangentPropagated as TangentPropagated
     from keras_ae.layers import TiedDense as TiedDense
@@ -52,6 +53,7 @@ _HOMES = {
     "MaskingCorruption": "keras_ae.layers",
     "PackBits": "keras_ae.layers",
     "PSDPredictor": "keras_ae.layers",
+    "RangeCorruption": "keras_ae.layers",
     "SaltAndPepperCorruption": "keras_ae.layers",
     "TangentPropagated": "keras_ae.layers",
     "TiedDense": "keras_ae.layers",

@@ -55,6 +55,7 @@ CASES = [
                                          "expected_num_non_trainable_weights": 1})
         for name, layer, arguments in (
             ("gaussian", keras_ae.GaussianCorruption, {"stddev": 0.5, "seed": 3}),
+            ("range", keras_ae.RangeCorruption, {"fraction": 0.5, "seed": 3}),
             ("masking", keras_ae.MaskingCorruption, {"rate": 0.4, "seed": 3}),
             ("salt_and_pepper", keras_ae.SaltAndPepperCorruption,
              {"rate": 0.4, "low": -1, "high": 2, "seed": 3}),

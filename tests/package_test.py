@@ -31,6 +31,7 @@ PUBLIC = {
     "PackBits",
     "PredictiveSparseDecomposition",
     "PriorActivityRegularizer",
+    "RangeCorruption",
     "SaltAndPepperCorruption",
     "SemanticHasher",
     "SparseAutoencoder",

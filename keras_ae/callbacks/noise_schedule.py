@@ -21,7 +21,7 @@ class NoiseSchedule(keras.callbacks.Callback):
     The level is a weight of the layer: nothing is traced or compiled again.
 
     Args:
-        layer: `GaussianCorruption`, `MaskingCorruption` or `SaltAndPepperCorruption`, anywhere in
+        layer: `GaussianCorruption` or another layer of noise with a `level`, anywhere in
             the model that is trained.
         schedule: Function from the epoch, an integer, to the level, a number in the range of the
             layer's argument; or a `keras.optimizers.schedules.LearningRateSchedule`, whose steps
@@ -50,8 +50,8 @@ class NoiseSchedule(keras.callbacks.Callback):
         super().__init__()
         if not isinstance(layer, Corruption):
             raise ValueError(
-                "layer must be a GaussianCorruption, MaskingCorruption or SaltAndPepperCorruption. "
-                f"Received: layer={layer!r}"
+                "layer must be a GaussianCorruption, MaskingCorruption, RangeCorruption or "
+                f"SaltAndPepperCorruption. Received: layer={layer!r}"
             )
         if not callable(schedule):
             raise ValueError(

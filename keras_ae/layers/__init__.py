@@ -12,6 +12,7 @@ from keras_ae.layers.jump_relu import JumpReLU as JumpReLU
 from keras_ae.layers.masking_corruption import MaskingCorruption as MaskingCorruption
 from keras_ae.layers.pack_bits import PackBits as PackBits
 from keras_ae.layers.psd_predictor import PSDPredictor as PSDPredictor
+from keras_ae.layers.range_corruption import RangeCorruption as RangeCorruption
 from keras_ae.layers.salt_and_pepper_corruption import (
     SaltAndPepperCorruption as SaltAndPepperCorruption,
 )
