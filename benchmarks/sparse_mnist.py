@@ -96,7 +96,7 @@ def measure(run: Row, train: Array, test: Array) -> Row:
     is_relu = run["method"] == "ReLU + Laplace"
     # A unit of a ReLU that is off has no positive pre-activation, which revival needs: it is
     # resampled instead. On this data a stronger revival than the default leaves fewer dead.
-    revival = 1 / 4 if run["assisted"] and not is_relu else 0.0
+    revival = 1.0 if run["assisted"] and not is_relu else 0.0
     model = keras_ae.SparseAutoencoder(784, run["units"], make(run["level"]), revival=revival)
     steps = run["epochs"] * -(-len(train) // 128)
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps)), "mse")

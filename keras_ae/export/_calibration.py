@@ -65,4 +65,6 @@ def prepare_calibrated(
             f"calibration must have the range of inputs, from {least:g} to {most:g}. "
             f"Received: calibration from {low:g} to {high:g}"
         )
-    return exportable, calibration[:_EXAMPLES]
+    calibration = calibration[:_EXAMPLES]
+    is_output_rounded = quantize == "int8"
+    return exportable.for_integers(calibration, is_output_rounded), calibration

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_ae._checks import check_finite
+from keras_ae.export._rounding import rounded_copy
 from keras_ae.models.autoencoder import Autoencoder
 from keras_ae.models.semantic_hasher import SemanticHasher
 from keras_ae.ops.bits import pack_bits
@@ -95,25 +96,25 @@ class Exportable:
         function = signature.written or signature.function
         return tf.function(lambda x: {signature.output: function(x)}, input_signature=[self.spec])
 
-    def sharpened(self, calibration: FloatArray) -> "Exportable":
-        """Return the same for a runtime that computes in integers, with codes nearer to Keras's.
+    def for_integers(self, calibration: FloatArray, is_output_rounded: bool) -> "Exportable":
+        """Return the same for a runtime that computes in integers, nearer to Keras.
 
-        An integer logit has one step for its whole range. A code is the sign alone, so that its
-        logits can be cut off near 0, and the step be small where it matters.
+        Args:
+            calibration: Inputs `(n, ...)`.
+            is_output_rounded: Whether the runtime rounds what a layer returns, too.
         """
-        if not isinstance(self.model, SemanticHasher) or "encode" not in self.signatures:
-            return self
-        encoder = self.model.encoder
-        size = float(np.median(np.abs(self.model.logits(calibration))))
-        scale = _SHARPNESS / size if size else 1.0
-
-        def written(x: Tensor) -> Tensor:
-            # Between these bounds, cutting off is a part of the layer before it.
-            logits = scale * keras.tree.flatten(encoder(x, training=False))[0]
-            return pack_bits(tf.maximum(tf.minimum(logits, 1.0), -1.0))
-
-        encode = replace(self.signatures["encode"], written=written)
-        return replace(self, signatures={**self.signatures, "encode": encode})
+        part = getattr(self.model, "encoder", self.model)
+        rounded = rounded_copy(part, calibration) or part
+        written = {
+            name: signature.function for name, signature in _signatures(self.model, rounded).items()
+        }
+        if is_output_rounded and isinstance(self.model, SemanticHasher):
+            written["encode"] = _sharpened(rounded, self.model.logits(calibration))
+        signatures = {
+            name: replace(signature, written=written[name])
+            for name, signature in self.signatures.items()
+        }
+        return replace(self, signatures=signatures)
 
 
 def prepare(
@@ -155,26 +156,48 @@ def prepare(
     return Exportable(model, spec, {name: available[name] for name in names}, inputs)
 
 
-def _signatures(model: keras.Model) -> dict[str, Signature]:
+def _signatures(model: keras.Model, part: keras.layers.Layer | None = None) -> dict[str, Signature]:
+    """Return what a model offers, with another in place of its encoder or, without one, of it."""
+
     def call(part: Any) -> Callable[[Tensor], Tensor]:
         return lambda x: keras.tree.flatten(part(x, training=False))[0]
 
-    if isinstance(model, SemanticHasher):
-        logits = call(model.encoder)
-        return {
-            "encode": Signature(lambda x: pack_bits(logits(x)), "codes", is_code=True),
-            "logits": Signature(logits, "logits", is_code=False),
-            "reconstruct": Signature(call(model), "reconstruction", is_code=False),
-        }
     if isinstance(model, Autoencoder):
-        return {
-            "encode": Signature(call(model.encoder), "code", is_code=False),
-            "reconstruct": Signature(call(model), "reconstruction", is_code=False),
-        }
+        encode = call(part or model.encoder)
+        decode = call(model.decoder)
+        reconstruct = Signature(
+            call(model) if part is None else lambda x: decode(model.decoder_input(encode(x))),
+            "reconstruction",
+            is_code=False,
+        )
+        if isinstance(model, SemanticHasher):
+            return {
+                "encode": Signature(lambda x: pack_bits(encode(x)), "codes", is_code=True),
+                "logits": Signature(encode, "logits", is_code=False),
+                "reconstruct": reconstruct,
+            }
+        return {"encode": Signature(encode, "code", is_code=False), "reconstruct": reconstruct}
     outputs = keras.tree.flatten(model(keras.KerasTensor(input_shape(model))))
     if len(outputs) != 1:
         raise ValueError(f"model must have one output. Received: a model with {outputs}")
-    return {"serve": Signature(call(model), "output", is_code=outputs[0].dtype == "uint8")}
+    return {"serve": Signature(call(part or model), "output", is_code=outputs[0].dtype == "uint8")}
+
+
+def _sharpened(encoder: keras.layers.Layer, logits: FloatArray) -> Callable[[Tensor], Tensor]:
+    """Return the function to codes of an encoder whose logits are rounded, with fewer bits lost.
+
+    An integer has one step for its whole range. A code is the sign alone: its logits can be cut
+    off near 0, and the step be small where it matters.
+    """
+    size = float(np.median(np.abs(logits)))
+    scale = _SHARPNESS / size if size else 1.0
+
+    def function(x: Tensor) -> Tensor:
+        # Between these bounds, cutting off is a part of the layer before it.
+        near = scale * keras.tree.flatten(encoder(x, training=False))[0]
+        return pack_bits(tf.maximum(tf.minimum(near, 1.0), -1.0))
+
+    return function
 
 
 def _check_precision(model: keras.Model) -> None:

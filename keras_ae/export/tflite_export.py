@@ -110,8 +110,6 @@ def to_tflite(
     )
     if index is not None:
         check_searchable(index, exportable)
-    if calibration is not None:
-        exportable = exportable.sharpened(calibration)
     allowed = "rounding" if quantize == "float32" else "quantization"
     path = Path(path)
     with (
