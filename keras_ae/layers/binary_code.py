@@ -8,6 +8,9 @@ from keras import ops
 from keras_ae._checks import check_choice, check_number, check_seed
 from keras_ae.types import Config, Tensor
 
+# Logits of variance 1 reach both bounds.
+_SLOPE = 4.0
+
 
 @keras.saving.register_keras_serializable("keras_ae")
 class BinaryCode(keras.layers.Layer):
@@ -17,12 +20,14 @@ class BinaryCode(keras.layers.Layer):
 
     - `"straight_through"`: the output is `b` and the gradient that of `sigmoid(z)`;
     - `"noisy"`: the output is `sigmoid(z + e)`, `e ~ N(0, stddev^2)`. To carry information through
-      the noise the logits grow away from 0, until the threshold changes little.
+      the noise the logits grow away from 0, until the threshold changes little;
+    - `"noisy_bits"`: the output is `sigmoid(4 z) + e`. A signal between bounds carries most through
+      much noise at the bounds themselves. For logits that cannot grow, such as normalised ones.
 
     Args:
-        gradient: `"straight_through"` or `"noisy"`.
-        stddev: Standard deviation of the noise in units of the logits, a finite number >= 0. Used
-            by `"noisy"` alone.
+        gradient: `"straight_through"`, `"noisy"` or `"noisy_bits"`.
+        stddev: Standard deviation of the noise, a finite number >= 0: in units of the logits for
+            `"noisy"`, of the bits for `"noisy_bits"`. Not used by `"straight_through"`.
         seed: Integer >= 0 that makes the noise reproducible, or `None`.
         **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
 
@@ -45,10 +50,11 @@ class BinaryCode(keras.layers.Layer):
 
     Reference:
         Bengio, Leonard, Courville: Estimating or Propagating Gradients Through Stochastic Neurons,
-        2013. Salakhutdinov and Hinton: Semantic Hashing, 2009.
+        2013. Salakhutdinov and Hinton: Semantic Hashing, 2009. Smith: The Information Capacity of
+        Amplitude- and Variance-Constrained Scalar Gaussian Channels, 1971.
     """
 
-    gradients: ClassVar[tuple[str, ...]] = ("straight_through", "noisy")
+    gradients: ClassVar[tuple[str, ...]] = ("straight_through", "noisy", "noisy_bits")
 
     def __init__(
         self,
@@ -62,7 +68,7 @@ class BinaryCode(keras.layers.Layer):
         self.gradient = check_choice("gradient", gradient, self.gradients)
         self.stddev = check_number("stddev", stddev, minimum=0)
         self.seed = check_seed(seed)
-        if gradient == "noisy":
+        if gradient != "straight_through":
             self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.supports_masking = True
 
@@ -70,11 +76,13 @@ class BinaryCode(keras.layers.Layer):
         if not training:
             return ops.cast(inputs > 0, self.compute_dtype)
         logits = ops.cast(inputs, self.compute_dtype)
-        if self.gradient == "noisy":
+        if self.gradient != "straight_through":
             noise = keras.random.normal(
                 ops.shape(logits), stddev=self.stddev, dtype=logits.dtype, seed=self.seed_generator
             )
-            return ops.sigmoid(logits + noise)
+            if self.gradient == "noisy":
+                return ops.sigmoid(logits + noise)
+            return ops.sigmoid(_SLOPE * logits) + noise
         soft = ops.sigmoid(logits)
         hard = ops.cast(inputs > 0, self.compute_dtype)
         # In this order the forward value is exactly 0 or 1.

@@ -96,7 +96,7 @@ class SemanticHasher(Autoencoder):
             hidden_noise: Noise in the hidden layers of the encoder, relative to their largest
                 activation, >= 0: see `RangeCorruption`. With some 0.05 to 0.1, int8 changes few
                 codes.
-            code: How the bits train; `BinaryCode("noisy", stddev=0.5)` if `None`.
+            code: How the bits train; `BinaryCode("noisy_bits", stddev=0.5)` if `None`.
             dtype: Precision or policy of every layer, as in `keras.layers.Layer`.
             **kwargs: `name`, as for the class.
 
@@ -138,7 +138,7 @@ class SemanticHasher(Autoencoder):
             ],
             name="decoder",
         )
-        code = BinaryCode("noisy", stddev=0.5, dtype=dtype) if code is None else code
+        code = BinaryCode("noisy_bits", stddev=0.5, dtype=dtype) if code is None else code
         corruption = GaussianCorruption(stddev, dtype=dtype)
         hasher = cls(encoder, decoder, bits, corruption, code, dtype=dtype, **kwargs)
         hasher.build((None, input_dim))

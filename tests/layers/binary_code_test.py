@@ -7,7 +7,7 @@ import keras_ae
 LOGITS = np.array([[-3.0, -1e-12, 0.0, 1e-12, 0.5, 4.0]], "float32")
 
 
-@pytest.mark.parametrize("gradient", ["straight_through", "noisy"])
+@pytest.mark.parametrize("gradient", ["straight_through", "noisy", "noisy_bits"])
 @pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
 def test_plain_threshold_outside_training(gradient, dtype):
     layer = keras_ae.BinaryCode(gradient, dtype=dtype)
@@ -31,6 +31,14 @@ def test_noisy_is_the_sigmoid_of_logits_with_gaussian_noise():
     noise = np.log(soft / (1 - soft)) - 1.5
     np.testing.assert_allclose(noise.std(axis=0), 2.0, rtol=0.03)
     np.testing.assert_allclose(noise.mean(axis=0), 0, atol=0.06)
+
+
+def test_noisy_bits_are_a_steep_sigmoid_with_gaussian_noise():
+    layer = keras_ae.BinaryCode("noisy_bits", stddev=0.5, seed=0)
+    logits = np.tile(np.array([-1.0, 0.0, 0.2], "float32"), (20_000, 1))
+    noise = layer(logits, training=True).numpy() - 1 / (1 + np.exp(-4 * logits))
+    np.testing.assert_allclose(noise.std(axis=0), 0.5, rtol=0.03)
+    np.testing.assert_allclose(noise.mean(axis=0), 0, atol=0.02)
 
 
 def test_refuses_bad_arguments():
