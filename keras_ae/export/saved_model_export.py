@@ -138,7 +138,12 @@ def write_saved_model(exportable: Exportable, path: Path) -> None:
     archive = keras.export.ExportArchive()
     for name in exportable.signatures:
         archive.add_endpoint(name, exportable.traced(name))
-    archive.write_out(str(path), verbose=False)
+    try:
+        archive.write_out(str(path), verbose=False)
+    except tf.errors.OpError as error:  # As on a full disk.
+        raise OSError(
+            f"A SavedModel cannot be written to {str(path)!r}: {error.message}"
+        ) from error
 
 
 def _run(

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_ae._checks import check_finite
 from keras_ae.export._rounding import rounded_copy
+from keras_ae.export.export_error import ExportError
 from keras_ae.models.autoencoder import Autoencoder
 from keras_ae.models.semantic_hasher import SemanticHasher
 from keras_ae.ops.bits import pack_bits
@@ -55,12 +56,19 @@ class Exportable:
     inputs: FloatArray
 
     def expected(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return Keras's output of each signature on the inputs."""
+        """Return Keras's output of each signature on the inputs, or raise an ExportError."""
         x = ops.convert_to_tensor(self.inputs)
-        return {
-            name: ops.convert_to_numpy(signature.function(x))
-            for name, signature in self.signatures.items()
-        }
+        first, second = (
+            {name: ops.convert_to_numpy(s.function(x)) for name, s in self.signatures.items()}
+            for _ in range(2)
+        )
+        for name in first:
+            if not np.allclose(first[name], second[name], rtol=1e-3, equal_nan=True):
+                raise ExportError(
+                    f"{self.model.name!r} returns something else each time: a layer of {name!r} "
+                    "draws random numbers at inference, which it should in training alone"
+                )
+        return first
 
     def logits(self) -> FloatArray | None:
         """Return what the codes are the signs of, where the model can tell."""

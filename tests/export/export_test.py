@@ -251,6 +251,55 @@ def test_an_unsupported_operator_is_an_error_and_leaves_no_file(kind, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@keras.saving.register_keras_serializable("tests")
+class BernoulliSampler(keras.layers.Layer):
+    """Draws at inference too, where an encoder should not."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.seed_generator = keras.random.SeedGenerator(0)
+
+    def call(self, inputs):
+        shape = keras.ops.shape(inputs)
+        draw = keras.random.uniform(shape, seed=self.seed_generator)
+        return keras.ops.cast(draw < keras.ops.sigmoid(inputs), "float32")
+
+
+@every_export
+def test_a_sampler_at_inference_is_an_error_and_the_old_file_stays(kind, images, tmp_path):
+    path = tmp_path / "model"
+    plain = keras.Sequential([keras.Input((20,)), keras.layers.Dense(8)])
+    EXPORTS[kind][0](plain, path, images)
+    before = contents(tmp_path)
+    model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(8), BernoulliSampler()])
+    with pytest.raises(
+        export.ExportError, match=r"cannot be converted|random numbers at inference"
+    ):
+        EXPORTS[kind][0](model, path, images)
+    assert contents(tmp_path) == before
+
+
+@every_export
+def test_a_full_disk_leaves_the_old_file(kind, model, x, tmp_path):
+    resource = pytest.importorskip("resource", reason="limits of a process are Unix's")
+    path = tmp_path / "model"
+    EXPORTS[kind][0](model, path, x)
+    before = contents(tmp_path)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            EXPORTS[kind][0](model, path, x)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert contents(tmp_path) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
 @every_export
 def test_refuses_bad_arguments(kind, hasher, images, tmp_path):
     function = EXPORTS[kind][0]
