@@ -8,7 +8,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -48,6 +47,9 @@ def write(folder: Path) -> None:
         bits=32,
     )
     convolutional.build((None, 28, 28, 1))
+    codes = generator.integers(0, 256, (3000, 4), dtype="uint8")
+    index = keras_ae.HammingIndex(32)
+    index.add(codes)
     for name, model, images in (
         ("dense", dense, x),
         ("convolutional", convolutional, x.reshape(-1, 28, 28, 1)),
@@ -63,6 +65,7 @@ def write(folder: Path) -> None:
                 SIGNATURES,
                 quantize=quantize,
                 calibration=images if quantize == "int8" else None,
+                index=index,
             )
             interpreter = Interpreter(str(path))
             outputs = {
@@ -71,13 +74,8 @@ def write(folder: Path) -> None:
                 )
                 for signature in SIGNATURES
             }
-            np.savez(path.with_suffix(".npz"), x=images, **outputs)
+            np.savez(path.with_suffix(".npz"), x=images, codes=codes, **outputs)
     (folder / "versions.json").write_text(json.dumps(_tflite_2_16.VERSIONS))
-
-
-def run(interpreter: Any, x: np.ndarray) -> dict[str, np.ndarray]:
-    runners = {name: interpreter.get_signature_runner(name) for name in SIGNATURES}
-    return {name: next(iter(runner(x=x).values())) for name, runner in runners.items()}
 
 
 def check(folder: Path) -> None:
@@ -101,6 +99,12 @@ def check(folder: Path) -> None:
             for name in ("logits", "reconstruct")
         ]
         print(f"{path.name:30} equal bits {1 - flips.mean():.4%}, error {max(errors):.1e}")
+        near = interpreter.get_signature_runner("search")(x=expected["x"])
+        for i, query in enumerate(found["encode"]):
+            distances = np.unpackbits(query ^ expected["codes"], axis=1).sum(axis=1)
+            nearest = np.argsort(distances, kind="stable")[:10]
+            np.testing.assert_array_equal(near["ids"][i], nearest)
+            np.testing.assert_array_equal(near["distances"][i], distances[nearest])
         # The rounding of an int8 kernel may differ between versions, by one step in 255.
         assert flips.mean() < 0.005
         assert max(errors) < 0.02
