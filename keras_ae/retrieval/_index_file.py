@@ -3,27 +3,16 @@
 import json
 import os
 import zlib
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from keras_ae._files import replacing, write_tensors
-from keras_ae.types import Codes
+from keras_ae.retrieval._code_store import Contents
 
 _FORMAT = "keras_ae.HammingIndex"
 _VERSION = "2"
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What an index is: codes `(n, bits / 8)` and their ids, ascending, and what encoded them."""
-
-    bits: int
-    codes: Codes
-    ids: npt.NDArray[np.int64]
-    variant: str | None
 
 
 def write_index(path: str | os.PathLike[str], contents: Contents) -> None:
@@ -34,6 +23,7 @@ def write_index(path: str | os.PathLike[str], contents: Contents) -> None:
         "bits": str(contents.bits),
         "bit_order": "little",
         "count": str(len(ids)),
+        "next_id": str(contents.next_id),
         "variant": contents.variant or "",
         "crc32_codes": str(zlib.crc32(codes.data)),
         "crc32_ids": str(zlib.crc32(ids.data)),
@@ -56,16 +46,16 @@ def read_index(path: str | os.PathLike[str], mmap: bool) -> Contents:
                 raise ValueError(f"the checksum of its {name} is wrong: they were changed")
         if len(ids) and (ids[0] < 0 or not np.all(ids[1:] > ids[:-1])):
             raise ValueError("ids must be >= 0 and strictly increasing")
+        next_id = _parse_count(metadata, "next_id")
+        if len(ids) and next_id <= ids[-1]:
+            raise ValueError(f"next_id is {next_id}, expected more than {ids[-1]}")
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"path must be a readable {_FORMAT} file. Received: path={os.fspath(path)!r} ({error})"
         ) from error
-    variant = metadata["variant"] or None
-    return (
-        Contents(bits, codes, ids, variant)
-        if mmap
-        else Contents(bits, codes.copy(), ids.copy(), variant)
-    )
+    if not mmap:
+        codes, ids = codes.copy(), ids.copy()
+    return Contents(bits, codes, ids, next_id, metadata["variant"] or None)
 
 
 def _read_header(path: str | os.PathLike[str]) -> tuple[Any, int, int]:
@@ -120,7 +110,7 @@ def _check_header(header: Any, data_size: int) -> tuple[int, int, int, int]:
 
 def _parse_count(metadata: dict[str, Any], name: str) -> int:
     text = metadata.get(name)
-    if not isinstance(text, str) or not (text.isascii() and text.isdecimal() and len(text) < 19):
+    if not isinstance(text, str) or not (text.isascii() and text.isdecimal() and len(text) < 20):
         raise ValueError(f"{name} is {text!r}, expected a number")
     return int(text)
 

@@ -5,14 +5,13 @@ LLVM vectorises, and most slices end there: nothing in them comes near enough. T
 to a separate function, kept out of line so that its branches do not spoil the fast loop.
 """
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit, types
 from numba.extending import intrinsic
 
-Words: TypeAlias = npt.NDArray[np.uint64]
+from keras_ae.retrieval._words import Words
 
 # Long enough to pay for the test at its end, short enough that a slice is rarely opened in vain.
 SLICE = 512
@@ -25,7 +24,7 @@ WORK_BYTES = 1 << 25
 
 
 @intrinsic
-def _popcount(_typing_context: Any, _word: Any) -> Any:
+def popcount(_typing_context: Any, _word: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
 
@@ -51,7 +50,7 @@ def slice_distances(planes: Any, start: int, stop: int, query: Any, sums: Any) -
     for word in range(planes.shape[0]):
         a = query[word]
         for i in range(first, last):
-            sums[i - first] += _popcount(planes[word, i] ^ a)
+            sums[i - first] += popcount(planes[word, i] ^ a)
 
 
 @njit(nogil=True)
@@ -62,16 +61,16 @@ def slice_minimum(planes: Any, start: int, query: Any, sums: Any) -> np.int64:
     if planes.shape[0] == 1:
         a = query[0]
         for i in range(first, last):
-            least = min(least, _popcount(planes[0, i] ^ a))
+            least = min(least, popcount(planes[0, i] ^ a))
     elif planes.shape[0] == 2:
         a, b = query[0], query[1]
         for i in range(first, last):
-            least = min(least, _popcount(planes[0, i] ^ a) + _popcount(planes[1, i] ^ b))
+            least = min(least, popcount(planes[0, i] ^ a) + popcount(planes[1, i] ^ b))
     elif planes.shape[0] == 4:
         a, b, c, d = query[0], query[1], query[2], query[3]
         for i in range(first, last):
-            ab = _popcount(planes[0, i] ^ a) + _popcount(planes[1, i] ^ b)
-            cd = _popcount(planes[2, i] ^ c) + _popcount(planes[3, i] ^ d)
+            ab = popcount(planes[0, i] ^ a) + popcount(planes[1, i] ^ b)
+            cd = popcount(planes[2, i] ^ c) + popcount(planes[3, i] ^ d)
             least = min(least, ab + cd)
     else:
         slice_distances(planes, start, start + SLICE, query, sums)

@@ -9,12 +9,12 @@ from numba import njit
 from keras_ae.retrieval._slices import (
     SLICE,
     WORK_BYTES,
-    Words,
     never_inline,
     rows_in_tile,
     slice_distances,
     slice_minimum,
 )
+from keras_ae.retrieval._words import Words
 
 
 @njit(nogil=True)

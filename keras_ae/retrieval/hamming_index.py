@@ -7,14 +7,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_ae._checks import check_bits, check_integer
-from keras_ae.retrieval._index_file import Contents, read_index, write_index
-from keras_ae.retrieval._nearest import nearest
-from keras_ae.retrieval._slices import Words
-from keras_ae.retrieval._within import within
+from keras_ae._checks import check_bits, check_choice, check_integer
+from keras_ae.retrieval._code_store import CodeStore, Contents, Ids
+from keras_ae.retrieval._index_file import read_index, write_index
+from keras_ae.retrieval._reranking import Vectors, reranked
+from keras_ae.retrieval._searcher import METHODS, TABLE_BITS, Searcher
 from keras_ae.retrieval.radius_result import RadiusResult
 from keras_ae.retrieval.search_result import SearchResult
 from keras_ae.types import Codes
+
+_MOST_IDS = np.iinfo(np.int64).max
 
 
 class HammingIndex:
@@ -24,22 +26,29 @@ class HammingIndex:
 
         d(a, b) = sum_j (a_j XOR b_j)
 
-    Every search compares the query with every code and returns the true neighbours, ordered by
-    distance and, at equal distance, by id. It runs on the calling thread without the interpreter
-    lock, and several threads may search at once. The first search in a process compiles for a few
-    seconds.
+    Every method returns the true neighbours, ordered by distance and, at equal distance, by id. A
+    search runs on the calling thread without the interpreter lock, and several threads may search
+    at once. The first in a process compiles for a few seconds.
 
-    Memory is `bits / 8 + 8` bytes a code; widths other than 64 bits take a second copy of the codes
-    on the first search. Adding ids above all those present is cheap; other ids are merged in, in
-    time linear in the size of the index.
+    - `"scan"` compares the query with every code. Memory is `bits / 8 + 8` bytes a code; widths
+      other than 64 bits take a second copy of the codes.
+    - `"multi_index"` looks codes of up to 64 bits up by their substrings of 16 bits, and leaves
+      queries to the scan that have nothing near. Where codes come in clusters, as learned ones do,
+      it looks at a small part of them. It takes another 12 bytes a code for each substring.
+    - `"auto"` scans until a thousand queries have come since the codes changed, and then makes the
+      tables of the other, if trials with some of the codes say that it is faster. `why` tells.
+
+    Adding ids above all those that were present is cheap; other ids are merged in, and ids removed,
+    in time linear in the size of the index.
 
     Args:
         bits: Bits in a code, a positive multiple of 8.
         variant: Name of what encodes the codes, `read_metadata(path)["variant"]` of an artefact,
             kept in the file so that a program can refuse to search with the codes of another.
+        method: `"auto"`, `"scan"` or `"multi_index"`.
 
     Raises:
-        ValueError: If `bits` is not a positive multiple of 8, or `variant` not a text or `None`.
+        ValueError: If an argument is not as above.
 
     Example:
         >>> import numpy as np
@@ -51,19 +60,24 @@ class HammingIndex:
         >>> result = index.search(codes[:2], k=5)
         >>> result.ids[:, 0], result.distances[:, 0]
         (array([0, 1]), array([0, 0], dtype=int32))
+
+    Reference:
+        Norouzi, Punjani, Fleet: Fast Search in Hamming Space with Multi-Index Hashing, 2012.
     """
 
-    def __init__(self, bits: int, variant: str | None = None) -> None:
+    def __init__(self, bits: int, variant: str | None = None, method: str = "auto") -> None:
         self._bits = check_bits(bits)
         if variant is not None and (not isinstance(variant, str) or not variant):
             raise ValueError(f"variant must be a text or None. Received: variant={variant!r}")
         self._variant = variant
-        self._codes: Codes = np.empty((0, self._bits // 8), np.uint8)
-        self._ids: npt.NDArray[np.int64] = np.empty(0, np.int64)
-        # Adds wait here until something reads them, so that many small ones cost no more than one.
-        self._pending: list[tuple[Codes, npt.NDArray[np.int64]]] = []
-        self._last_id = -1
-        self._planes: Words | None = None
+        self._method = check_choice("method", method, METHODS)
+        if method == "multi_index" and bits > TABLE_BITS:
+            raise ValueError(
+                f"method must be 'scan' or 'auto' for more than {TABLE_BITS} bits, which a scan "
+                f"finds faster. Received: method='multi_index' with bits={bits}"
+            )
+        self._store = CodeStore(np.empty((0, self._bits // 8), np.uint8), np.empty(0, np.int64), 0)
+        self._searcher: Searcher | None = None
         self._lock = threading.Lock()
 
     @property
@@ -77,26 +91,28 @@ class HammingIndex:
         return self._variant
 
     @property
-    def ids(self) -> npt.NDArray[np.int64]:
+    def why(self) -> str:
+        """The method that the next search begins with, and the reason for it."""
+        return self._snapshot()[0].why
+
+    @property
+    def ids(self) -> Ids:
         """All ids, int64 `(n,)`, ascending and read-only."""
         with self._lock:
-            self._settle()
-            ids = self._ids.view()
+            ids = self._store.ids.view()
         ids.flags.writeable = False
         return ids
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle or a copy holds: codes and ids, without the lock and the planes."""
-        with self._lock:
-            self._settle()
-            return {"contents": Contents(self._bits, self._codes, self._ids, self._variant)}
+        """Return what a pickle or a copy holds: no lock, and nothing that a search makes."""
+        return {"contents": self._contents(), "method": self._method}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._restore(state["contents"])
+        self._restore(**state)
 
     def __len__(self) -> int:
         with self._lock:
-            return len(self._ids) + sum(len(ids) for _, ids in self._pending)
+            return len(self._store)
 
     def add(self, codes: Codes, ids: npt.ArrayLike | None = None) -> None:
         """Add codes. A call that raises adds nothing.
@@ -104,7 +120,7 @@ class HammingIndex:
         Args:
             codes: uint8 `(n, bits / 8)`, bit 0 of a code in the lowest bit of its first byte.
             ids: Integers `(n,)`, >= 0, all different and not in the index yet. By default they go
-                on after the largest id in the index: 0 to n - 1 in a new one.
+                on after the largest id that was ever in the index: 0 to n - 1 in a new one.
 
         Raises:
             ValueError: If `codes` or `ids` is not of this form.
@@ -112,41 +128,89 @@ class HammingIndex:
         codes = self._check_codes("codes", codes)
         with self._lock:
             new_ids = self._next_ids(len(codes)) if ids is None else _check_ids(ids, len(codes))
-            order = np.argsort(new_ids, kind="stable")
-            new_codes, new_ids = codes[order], new_ids[order]
-            if np.any(new_ids[1:] == new_ids[:-1]):
-                repeated = new_ids[1:][new_ids[1:] == new_ids[:-1]][0]
-                raise ValueError(f"ids must be all different. Received: id {repeated} twice")
-            if not len(new_ids):
-                return
-            if new_ids[0] > self._last_id:
-                self._pending.append((new_codes, new_ids))
-            else:
-                self._merge(new_codes, new_ids)
-            self._last_id = max(self._last_id, int(new_ids[-1]))
-            self._planes = None
+            self._store.add(codes, new_ids)
+            self._searcher = None
 
-    def search(self, queries: Codes, k: int = 10) -> SearchResult:
+    def remove(self, ids: npt.ArrayLike) -> None:
+        """Remove codes. The others keep their ids. A call that raises removes nothing.
+
+        Args:
+            ids: Integers `(n,)`, all of them in the index.
+
+        Raises:
+            ValueError: If `ids` is not of this form.
+        """
+        gone = _check_ids(ids)
+        with self._lock:
+            self._store.remove(gone)
+            self._searcher = None
+
+    def merge(self, other: "HammingIndex") -> None:
+        """Add all codes of another index with the ids that they have there.
+
+        Args:
+            other: Index of the same `bits` and `variant`, with no id that is in this one. It stays
+                as it is.
+
+        Raises:
+            ValueError: If `other` is not of this form; then nothing is added.
+        """
+        if not isinstance(other, HammingIndex):
+            raise ValueError(f"other must be a HammingIndex. Received: other={other!r}")
+        if (other.bits, other.variant) != (self.bits, self.variant):
+            raise ValueError(
+                f"other must have bits={self.bits} and variant={self.variant!r}. Received: other "
+                f"with bits={other.bits}, variant={other.variant!r}"
+            )
+        contents = other._contents()
+        self.add(contents.codes, contents.ids)
+
+    def search(
+        self,
+        queries: Codes,
+        k: int = 10,
+        *,
+        rerank: Vectors | None = None,
+        candidates: int | None = None,
+    ) -> SearchResult:
         """Find the `k` nearest codes of each query.
 
         Args:
             queries: uint8 `(q, bits / 8)`. One query `code` is passed as `code[None]`.
             k: Neighbours to return, >= 1. An index with fewer codes returns all it has.
+            rerank: Vectors of the queries `(q, d)` and of all codes `(n, d)`, row i for `ids[i]`,
+                of any kind of float: the logits, or embeddings, for example in a file that is
+                mapped. The nearest by code are then put in the order of the Euclidean distance of
+                their vectors, and at equal distance of their ids.
+            candidates: With `rerank`, how many codes to find for that, >= k; 10 k by default.
 
         Returns:
-            `SearchResult` of ids and distances, `(q, min(k, n))`, by distance, then id.
+            `SearchResult` of ids and distances, `(q, min(k, n))`, by distance, then id. With
+            `rerank` the distances are Euclidean, float32.
 
         Raises:
-            ValueError: If `queries` or `k` is not of this form.
+            ValueError: If an argument is not of this form.
         """
         k = check_integer("k", k, minimum=1)
         queries = self._check_codes("queries", queries)
-        planes, ids = self._snapshot()
+        if candidates is not None:
+            check_integer("candidates", candidates, minimum=k)
+            if rerank is None:
+                raise ValueError(
+                    "candidates must be None without rerank. Received: candidates="
+                    f"{candidates!r} with rerank=None"
+                )
+        searcher, ids = self._snapshot()
+        wanted = k if rerank is None else candidates or 10 * k
         if not len(ids):
             shape = (len(queries), 0)
-            return SearchResult(np.empty(shape, np.int64), np.empty(shape, np.int32))
-        rows, distances = nearest(planes, _as_words(queries), self._bits, min(k, len(ids)))
-        return SearchResult(ids[rows], distances)
+            rows, distances = np.empty(shape, np.int64), np.empty(shape, np.int32)
+        else:
+            rows, distances = searcher.nearest(queries, min(wanted, len(ids)))
+        if rerank is None:
+            return SearchResult(ids[rows], distances)
+        rows, lengths = reranked(rows, rerank, len(ids), k)
+        return SearchResult(ids[rows], lengths)
 
     def radius_search(self, queries: Codes, radius: int) -> RadiusResult:
         """Find every code at most `radius` bits away from each query: `distance <= radius`.
@@ -163,8 +227,8 @@ class HammingIndex:
         """
         radius = min(check_integer("radius", radius, minimum=0), self._bits)
         queries = self._check_codes("queries", queries)
-        planes, ids = self._snapshot()
-        rows, distances, offsets = within(planes, _as_words(queries), radius)
+        searcher, ids = self._snapshot()
+        rows, distances, offsets = searcher.within(queries, radius)
         return RadiusResult(ids[rows], distances, offsets)
 
     def reconstruct(self, ids: npt.ArrayLike) -> Codes:
@@ -179,18 +243,16 @@ class HammingIndex:
         Raises:
             ValueError: If `ids` is not of this form.
         """
-        wanted = np.asarray(ids)
-        wanted = _check_ids(wanted, len(wanted) if wanted.ndim else 1)
+        wanted = _check_ids(ids)
         with self._lock:
-            self._settle()
-            rows = self._rows(wanted)
-            return self._codes[rows]
+            return self._store.codes[self._store.rows(wanted)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the index to a safetensors file, whole or not at all.
 
         The file holds `codes` (uint8, `(n, bits / 8)`), `ids` (int64, `(n,)`, ascending) and text
-        metadata, so any safetensors reader opens it.
+        metadata, so any safetensors reader opens it. All of it is written anew each time: to add to
+        a large index often, keep the new codes in one of their own, and `merge` now and then.
 
         Args:
             path: File to write or replace, in an existing folder.
@@ -198,10 +260,12 @@ class HammingIndex:
         Raises:
             ValueError: If the folder of `path` is missing or not writable.
         """
-        write_index(path, self.__getstate__()["contents"])
+        write_index(path, self._contents())
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], mmap: bool = True) -> "HammingIndex":
+    def load(
+        cls, path: str | os.PathLike[str], mmap: bool = True, method: str = "auto"
+    ) -> "HammingIndex":
         """Read an index that `save` wrote.
 
         Args:
@@ -210,18 +274,24 @@ class HammingIndex:
                 one file share its memory. The file is never written to; adding copies the codes
                 into memory. Do not change the file while it is mapped, except by `save`. The
                 checksum of the codes is not looked at: `mmap=False` does.
+            method: As for the class.
 
         Raises:
-            ValueError: If the file is missing, damaged or not one that `save` wrote.
+            ValueError: If the file is missing, damaged or not one that `save` wrote, or `method` is
+                not as above.
         """
         index = cls.__new__(cls)
-        index._restore(read_index(path, mmap))
+        index._restore(read_index(path, mmap), method)
         return index
 
-    def _restore(self, contents: Contents) -> None:
-        self.__init__(contents.bits, contents.variant)  # type: ignore[misc]
-        self._codes, self._ids = contents.codes, contents.ids
-        self._last_id = int(self._ids[-1]) if len(self._ids) else -1
+    def _contents(self) -> Contents:
+        with self._lock:
+            store = self._store
+            return Contents(self._bits, store.codes, store.ids, store.next_id, self._variant)
+
+    def _restore(self, contents: Contents, method: str) -> None:
+        self.__init__(contents.bits, contents.variant, method)  # type: ignore[misc]
+        self._store = CodeStore(contents.codes, contents.ids, contents.next_id)
 
     def _check_codes(self, name: str, codes: Codes) -> Codes:
         codes = np.asarray(codes)
@@ -235,73 +305,32 @@ class HammingIndex:
             )
         return codes
 
-    def _next_ids(self, count: int) -> npt.NDArray[np.int64]:
-        last = self._last_id
-        if last + count > np.iinfo(np.int64).max:
+    def _next_ids(self, count: int) -> Ids:
+        first = self._store.next_id
+        if count and first + count - 1 > _MOST_IDS:
             raise ValueError(
                 f"ids must be given: none are left after the largest. Received: ids=None, with "
-                f"{last} in the index"
+                f"{first - 1} in the index"
             )
-        return np.arange(last, last + count, dtype=np.int64) + 1
+        return np.arange(count, dtype=np.int64) + min(first, _MOST_IDS)
 
-    def _rows(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        rows = np.searchsorted(self._ids, ids)
-        found = np.zeros(len(ids), bool)
-        inside = rows < len(self._ids)
-        found[inside] = self._ids[rows[inside]] == ids[inside]
-        if not found.all():
-            raise ValueError(
-                f"ids must be in the index. Received: id {ids[~found][0]}, which is not"
-            )
-        return rows
-
-    def _merge(self, codes: Codes, ids: npt.NDArray[np.int64]) -> None:
-        self._settle()
-        places = np.searchsorted(self._ids, ids)
-        known = self._ids[np.minimum(places, len(self._ids) - 1)] == ids
-        if known.any():
-            raise ValueError(
-                f"ids must not be in the index yet. Received: id {ids[known][0]}, which is"
-            )
-        self._codes = np.insert(self._codes, places, codes, axis=0)
-        self._ids = np.insert(self._ids, places, ids)
-
-    def _settle(self) -> None:
-        if self._pending:
-            codes, ids = zip((self._codes, self._ids), *self._pending, strict=True)
-            self._codes, self._ids = np.concatenate(codes), np.concatenate(ids)
-            self._pending = []
-
-    def _snapshot(self) -> tuple[Words, npt.NDArray[np.int64]]:
-        """Planes `(words, n)` and ids of this moment; a later add replaces, never changes, them."""
+    def _snapshot(self) -> tuple[Searcher, Ids]:
+        """What to search at this moment; a later add replaces, never changes, both."""
         with self._lock:
-            self._settle()
-            if self._planes is None:
-                # For one word a code this is a view, so a mapped file stays where it is.
-                planes = np.require(_as_words(self._codes).T, requirements=["C", "A"])
-                # Read-only arrays are a type of their own to numba: one type, compiled once.
-                planes.flags.writeable = False
-                self._planes = planes
-            return self._planes, self._ids
+            if self._searcher is None:
+                self._searcher = Searcher(self._store.codes, self._bits, self._method)
+            return self._searcher, self._store.ids
 
 
-def _as_words(codes: Codes) -> Words:
-    """View packed codes as words of 64 bits, `(n, words)`, zero-padded where they do not fit."""
-    if codes.shape[1] % 8:
-        codes = np.pad(codes, ((0, 0), (0, -codes.shape[1] % 8)))
-    words = np.ascontiguousarray(codes).view(np.uint64)
-    words.flags.writeable = False
-    return words
-
-
-def _check_ids(ids: npt.ArrayLike, count: int) -> npt.NDArray[np.int64]:
+def _check_ids(ids: npt.ArrayLike, count: int | None = None) -> Ids:
     ids = np.asarray(ids)
-    if (ids.size and ids.dtype.kind not in "iu") or ids.shape != (count,):
+    is_flat = ids.ndim == 1 and (count is None or len(ids) == count)
+    if (ids.size and ids.dtype.kind not in "iu") or not is_flat:
         raise ValueError(
-            f"ids must be integers of shape ({count},), one for each code. "
-            f"Received: ids with dtype={ids.dtype}, shape={ids.shape}"
+            f"ids must be integers of shape ({'n' if count is None else count},), one for each "
+            f"code. Received: ids with dtype={ids.dtype}, shape={ids.shape}"
         )
-    if count and (ids.min() < 0 or ids.max() > np.iinfo(np.int64).max):
+    if len(ids) and (ids.min() < 0 or ids.max() > _MOST_IDS):
         raise ValueError(
             f"ids must lie in [0, 2**63). Received: ids from {ids.min()} to {ids.max()}"
         )

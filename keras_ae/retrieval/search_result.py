@@ -12,7 +12,8 @@ class SearchResult:
 
     Attributes:
         ids: int64 ids, `(q, k)` for a batch of queries, `(hits,)` for one of them.
-        distances: int32 Hamming distances in bits, same shape.
+        distances: int32 Hamming distances in bits, same shape; of a search with `rerank`, float32
+            Euclidean distances.
 
     Example:
         >>> import numpy as np
@@ -24,4 +25,4 @@ class SearchResult:
     """
 
     ids: npt.NDArray[np.int64]
-    distances: npt.NDArray[np.int32]
+    distances: npt.NDArray[np.int32] | npt.NDArray[np.float32]

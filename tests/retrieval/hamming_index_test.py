@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_ae.retrieval import HammingIndex, SearchResult
+from keras_ae.retrieval import HammingIndex, SearchResult, _multi_index, _searcher
 
 WIDTHS = [8, 16, 24, 64, 72, 128, 256, 512]
+CAP = _multi_index._CAP
 KINDS = ["random", "clustered", "equal", "ties"]
 
 
@@ -53,6 +54,12 @@ def make_ids(rng, n):
     return rng.choice(5 * n + 1, size=n, replace=False).astype(np.int64) * 1_000_003
 
 
+@pytest.fixture(autouse=True, scope="module")
+def cap():
+    yield
+    _multi_index._CAP = CAP
+
+
 def assert_search(index, codes, ids, queries, k):
     result = index.search(queries, k)
     expected_ids, expected_distances = oracle_search(codes, ids, queries, k)
@@ -78,16 +85,19 @@ cases = given(
     n=st.integers(0, 600),
     bits=st.sampled_from(WIDTHS),
     q=st.integers(0, 5),
+    tables=st.booleans(),
 )
 
 
-def make_case(seed, kind, n, bits, q):
+def make_case(seed, kind, n, bits, q, tables):
     """Codes, ids, queries of which half are in the index, and the index, filled in two steps."""
     rng = np.random.default_rng(seed)
     codes, ids = make_codes(rng, kind, n, bits), make_ids(rng, n)
     near = codes[rng.integers(n, size=q)] if n else codes[:0]
     queries = np.concatenate([near, make_codes(rng, kind, q, bits)])
-    index = HammingIndex(bits)
+    index = HammingIndex(bits, method="multi_index" if tables and bits <= 64 else "scan")
+    # From all queries left to the scan to none.
+    _multi_index._CAP = rng.choice([1 / 16, 1, 100])
     cut = rng.integers(n + 1)
     index.add(codes[:cut], ids[:cut])
     if rng.random() < 0.5:
@@ -115,11 +125,12 @@ def test_radius_search_equals_the_oracle(**case):
 
 @settings(deadline=None, max_examples=30)
 @cases
-def test_flipping_the_same_bits_everywhere_changes_nothing(seed, kind, n, bits, q):
+def test_flipping_the_same_bits_everywhere_changes_nothing(seed, kind, n, bits, q, tables):
     rng = np.random.default_rng(seed)
     codes, queries = make_codes(rng, kind, n, bits), make_codes(rng, kind, q, bits)
     mask = rng.integers(0, 256, bits // 8, dtype=np.uint8)
-    plain, flipped = HammingIndex(bits), HammingIndex(bits)
+    method = "multi_index" if tables and bits <= 64 else "scan"
+    plain, flipped = (HammingIndex(bits, method=method) for _ in range(2))
     plain.add(codes)
     flipped.add(codes ^ mask)
     a, b = plain.search(queries, 7), flipped.search(queries ^ mask, 7)
@@ -133,10 +144,12 @@ def test_flipping_the_same_bits_everywhere_changes_nothing(seed, kind, n, bits, 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [511, 512, 513, 1024, 5000, 8192, 8193])
 def test_across_slices_and_tiles(n, kind):
-    for bits in (24, 64, 128, 192, 256):
+    _multi_index._CAP = 100
+    cases = [(bits, "scan") for bits in (24, 64, 128, 192, 256)]
+    for bits, method in [*cases, (24, "multi_index"), (64, "multi_index")]:
         rng = np.random.default_rng(n + bits)
         codes, queries = make_codes(rng, kind, n, bits), make_codes(rng, kind, 3, bits)
-        index = HammingIndex(bits)
+        index = HammingIndex(bits, method=method)
         index.add(codes)
         for k in (1, 10, 300):
             assert_search(index, codes, np.arange(n), queries, k)
@@ -173,10 +186,14 @@ def test_queries_beyond_one_chunk(monkeypatch):
     assert_radius(index, codes, np.arange(700), queries, 3)
 
 
-def test_threads_search_at_once():
+@pytest.mark.parametrize(("bits", "method"), [(128, "scan"), (64, "multi_index"), (64, "auto")])
+def test_threads_search_at_once(bits, method, monkeypatch):
+    monkeypatch.setattr(_searcher, "_FEW", 100)
+    monkeypatch.setattr(_searcher, "_SCANS", 50)
     rng = np.random.default_rng(2)
-    codes, queries = make_codes(rng, "random", 20_000, 128), make_codes(rng, "random", 20, 128)
-    index = HammingIndex(128)
+    kind = "random" if bits == 128 else "clustered"
+    codes, queries = make_codes(rng, kind, 20_000, bits), make_codes(rng, kind, 20, bits)
+    index = HammingIndex(bits, method=method)
     for part in np.split(codes, 50):
         index.add(part)
     expected_ids, _ = oracle_search(codes, np.arange(20_000), queries, 10)
@@ -392,7 +409,7 @@ def test_reconstruct_returns_the_codes_of_ids(bits):
     [
         ([0, 3], "ids must be in the index. Received: id 3, which is not"),
         ([5], "ids must be in the index. Received: id 5"),
-        (0, r"ids must be integers of shape \(1,\)"),
+        (0, r"ids must be integers of shape \(n,\)"),
         ([[0]], "ids must be integers of shape"),
         ([0.0], "ids must be integers of shape"),
         ([-1], "ids must lie in"),

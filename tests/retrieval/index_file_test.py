@@ -18,6 +18,7 @@ METADATA = {
     "bits": "16",
     "bit_order": "little",
     "count": "3",
+    "next_id": "10",
     "variant": "v1",
     # By an independent program: printf '\0\1\2\3\4\5' | gzip -c | tail -c8 | od -An -N4 -tu4
     "crc32_codes": "820760394",
@@ -103,8 +104,8 @@ def test_mapped_codes_of_one_word_are_not_copied(tmp_path):
     index.save(tmp_path / "x")
     loaded = HammingIndex.load(tmp_path / "x")
     loaded.search(queries)
-    assert np.shares_memory(loaded._codes, loaded._planes)
-    assert not loaded._codes.flags.writeable
+    assert np.shares_memory(loaded._store.codes, loaded._searcher._planes)
+    assert not loaded._store.codes.flags.writeable
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
@@ -155,6 +156,8 @@ def assert_refused(path, reason):
         ({"crc32_ids": "1"}, "checksum of its ids is wrong"),
         ({"crc32_ids": ""}, "crc32_ids is '', expected a number"),
         ({"drop": ("crc32_ids",)}, "crc32_ids is None"),
+        ({"next_id": "9"}, "next_id is 9, expected more than 9"),
+        ({"drop": ("next_id",)}, "next_id is None"),
         ({"drop": ("variant",)}, "variant is None, expected a text"),
         ({"bits": "12"}, "multiple of 8"),
         ({"bits": "0"}, "multiple of 8"),
