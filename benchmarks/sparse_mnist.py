@@ -43,7 +43,7 @@ METHODS: dict[str, tuple[Callable[[Any], keras.layers.Layer], list[float]]] = {
     "ReLU + Laplace": (laplace, [3e-3, 1e-3, 3e-4]),
 }
 # Beside the rows above, which keep their units alive, the same without.
-UNASSISTED = [("TopK", 32), ("ReLU + Laplace", 1e-3)]
+UNASSISTED = [("TopK", 16), ("TopK", 32), ("ReLU + Laplace", 1e-3)]
 XS = ("x_train", "x_test")
 STYLES = ["o-", "s--", "^-.", "d:"]
 COLORS = ["#1f6fb4", "#2a7f3f", "#c0392b", "#8e5ea2"]
