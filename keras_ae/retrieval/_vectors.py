@@ -35,3 +35,18 @@ def check_and_centre(x: Any, mean: npt.NDArray[np.float64] | None) -> npt.NDArra
             f"x must have shape (n, {len(mean)}), as in fit. Received: x with shape={x.shape}"
         )
     return np.subtract(x, mean, dtype=np.float64)
+
+
+def principal_components(
+    x: npt.NDArray[np.float64], count: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the mean of `x`, `(n, features)`, and its leading components, `(features, count)`."""
+    if x.shape[1] < count:
+        raise ValueError(
+            f"x must have at least {count} features, one for each bit. "
+            f"Received: x with shape={x.shape}"
+        )
+    mean = x.mean(axis=0)
+    centred = x - mean
+    _, eigenvectors = np.linalg.eigh(centred.T @ centred)
+    return mean, eigenvectors[:, : -count - 1 : -1]

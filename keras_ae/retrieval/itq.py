@@ -6,7 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_ae._checks import check_bits, check_integer, check_seed
-from keras_ae.retrieval._vectors import check_and_centre, check_training_vectors
+from keras_ae.retrieval._vectors import (
+    check_and_centre,
+    check_training_vectors,
+    principal_components,
+)
 from keras_ae.types import Codes
 
 
@@ -66,16 +70,8 @@ class ITQ:
                 features than the code has bits.
         """
         x = check_training_vectors(x)
-        if x.shape[1] < self.bits:
-            raise ValueError(
-                f"x must have at least {self.bits} features, one for each bit. "
-                f"Received: x with shape={x.shape}"
-            )
-        mean = x.mean(axis=0)
-        x -= mean
-        _, eigenvectors = np.linalg.eigh(x.T @ x)
-        components = eigenvectors[:, : -self.bits - 1 : -1]
-        projected = x @ components
+        mean, components = principal_components(x, self.bits)
+        projected = (x - mean) @ components
 
         noise = np.random.default_rng(self.seed).normal(size=(self.bits, self.bits))
         rotation = np.linalg.qr(noise).Q

@@ -39,6 +39,85 @@ def precision_at_k(ranked_labels: npt.ArrayLike, query_labels: npt.ArrayLike, k:
     return float(np.mean(ranked[:, :k] == queries[:, None]))
 
 
+def recall_at_k(
+    ranked_labels: npt.ArrayLike, query_labels: npt.ArrayLike, k: int, relevant: npt.ArrayLike
+) -> float:
+    """Mean share of the relevant items that are among the first `k`.
+
+        recall@k = mean_q (1 / N_q) sum_{r <= k} [label of rank r = label of query q]
+
+    Args:
+        ranked_labels: `(q, n)` labels of the ranked items, best first, `n >= k`.
+        query_labels: `(q,)` labels of the queries.
+        k: Ranks to look at, from 1 to `n`.
+        relevant: `(q,)`, the numbers `N_q` of relevant items in the whole database, integers >= 0.
+            A query without any is left out of the mean.
+
+    Returns:
+        The mean over queries, from 0 to 1.
+
+    Raises:
+        ValueError: If the shapes do not match, `k` is out of range, a query has more relevant items
+            among the first `k` than there are, or none has any.
+
+    Example:
+        >>> from keras_ae.retrieval import recall_at_k
+        >>> recall_at_k([[1, 0, 1], [2, 2, 2]], [1, 2], k=2, relevant=[2, 4])
+        0.5
+    """
+    ranked, queries = _check_labels(ranked_labels, query_labels)
+    k = _check_ranks("k", k, ranked)
+    there = np.asarray(relevant)
+    found = np.sum(ranked[:, :k] == queries[:, None], axis=1)
+    if there.shape != queries.shape or there.dtype.kind not in "iu" or np.any(there < found):
+        raise ValueError(
+            f"relevant must be integers of shape {queries.shape}, at least the number of relevant "
+            f"items among the first {k}. Received: relevant with dtype={there.dtype}, "
+            f"shape={there.shape}"
+        )
+    some = there > 0
+    if not some.any():
+        raise ValueError("relevant must not be 0 for every query. Received: zeros alone")
+    return float(np.mean(found[some] / there[some]))
+
+
+def precision_recall_curve(
+    ranked_labels: npt.ArrayLike, query_labels: npt.ArrayLike
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Precision and recall at every rank of a whole database, as means over queries.
+
+    Args:
+        ranked_labels: `(q, n)` labels of all `n` items in the database, best first.
+        query_labels: `(q,)` labels of the queries, of which each has a relevant item.
+
+    Returns:
+        Precision and recall, both `(n,)`, from 0 to 1; the recall rises to 1.
+
+    Raises:
+        ValueError: If the shapes do not match or a query has no relevant item.
+
+    Example:
+        >>> from keras_ae.retrieval import precision_recall_curve
+        >>> precision, recall = precision_recall_curve([[1, 0, 1, 0]], [1])
+        >>> precision.tolist(), recall.tolist()
+        ([1.0, 0.5, 0.6666666666666666, 0.5], [0.5, 0.5, 1.0, 1.0])
+    """
+    ranked, queries = _check_labels(ranked_labels, query_labels)
+    precision, recall = np.zeros(ranked.shape[1]), np.zeros(ranked.shape[1])
+    ranks = np.arange(1, ranked.shape[1] + 1)
+    # One query at a time, as below.
+    for row, query in zip(ranked, queries, strict=True):
+        found = np.cumsum(row == query)
+        if not found[-1]:
+            raise ValueError(
+                "ranked_labels must hold an item with the label of each query. "
+                f"Received: none with the label {query!r}"
+            )
+        precision += found / ranks
+        recall += found / found[-1]
+    return precision / len(queries), recall / len(queries)
+
+
 def mean_average_precision(
     ranked_labels: npt.ArrayLike, query_labels: npt.ArrayLike, cutoff: int | None = None
 ) -> float:

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from keras_ae.retrieval import mean_average_precision, precision_at_k
+from keras_ae.retrieval import (
+    mean_average_precision,
+    precision_at_k,
+    precision_recall_curve,
+    recall_at_k,
+)
 
 
 def oracle_average_precision(labels, query, cutoff):
@@ -55,6 +60,38 @@ def test_equals_scikit_learn():
         ]
     )
     assert mean_average_precision(ranked, queries) == pytest.approx(expected, rel=1e-12)
+
+
+@given(rankings, st.data())
+def test_recall_and_curve_equal_a_slow_count(rows, data):
+    ranked, queries = [row for row, _ in rows], [query for _, query in rows]
+    k = data.draw(st.integers(1, len(ranked[0])))
+    more = data.draw(st.integers(0, 2))
+    there = [row.count(query) + more for row, query in rows]
+    shares = [
+        sum(label == query for label in row[:k]) / n
+        for (row, query), n in zip(rows, there, strict=True)
+        if n
+    ]
+    if shares:
+        assert recall_at_k(ranked, queries, k, there) == pytest.approx(np.mean(shares))
+    else:
+        with pytest.raises(ValueError, match="not be 0 for every query"):
+            recall_at_k(ranked, queries, k, there)
+    if all(query in row for row, query in rows):
+        precision, recall = precision_recall_curve(ranked, queries)
+        assert precision[k - 1] == pytest.approx(precision_at_k(ranked, queries, k))
+        counts = [row.count(query) for row, query in rows]
+        assert recall[k - 1] == pytest.approx(recall_at_k(ranked, queries, k, counts))
+    else:
+        with pytest.raises(ValueError, match="none with the label"):
+            precision_recall_curve(ranked, queries)
+
+
+@pytest.mark.parametrize("relevant", [[1.0], [0], [1, 1], 1])
+def test_recall_refuses_numbers_of_relevant_items(relevant):
+    with pytest.raises(ValueError, match=r"relevant must be integers of shape \(1,\)"):
+        recall_at_k([[1, 2]], [1], 2, relevant)
 
 
 def test_a_query_without_relevant_items_counts_as_zero():
