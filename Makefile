@@ -26,7 +26,7 @@ old-runtime: .venv/installed-test
 			&& .venv-2.16/bin/python tests/export/old_runtime.py check $$folder && rm -r $$folder; \
 	else echo "Skipped: tensorflow-cpu 2.16.1 cannot be installed with this Python, which it needs to be at most 3.12"; fi
 
-lock: .venv/installed-test
+lock: .venv/bin/python
 	@echo "== Resolve every extra for every supported Python and platform into constraints.txt"
 	$(BIN)/pip install -q uv
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

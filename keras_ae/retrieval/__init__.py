@@ -12,6 +12,7 @@ from keras_ae.retrieval.metrics import mean_average_precision as mean_average_pr
 from keras_ae.retrieval.metrics import precision_at_k as precision_at_k
 from keras_ae.retrieval.metrics import precision_recall_curve as precision_recall_curve
 from keras_ae.retrieval.metrics import recall_at_k as recall_at_k
+from keras_ae.retrieval.milvus_index import MilvusIndex as MilvusIndex
 from keras_ae.retrieval.pca_signs import PCASigns as PCASigns
 from keras_ae.retrieval.radius_result import RadiusResult as RadiusResult
 from keras_ae.retrieval.random_projection import RandomProjection as RandomProjection

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_ae._checks import check_bits, check_choice, check_integer
+from keras_ae.retrieval._arguments import check_codes, check_ids
 from keras_ae.retrieval._code_store import CodeStore, Contents, Ids
 from keras_ae.retrieval._index_file import read_index, write_index
 from keras_ae.retrieval._reranking import Vectors, reranked
@@ -125,9 +126,9 @@ class HammingIndex:
         Raises:
             ValueError: If `codes` or `ids` is not of this form.
         """
-        codes = self._check_codes("codes", codes)
+        codes = check_codes("codes", codes, self._bits)
         with self._lock:
-            new_ids = self._next_ids(len(codes)) if ids is None else _check_ids(ids, len(codes))
+            new_ids = self._next_ids(len(codes)) if ids is None else check_ids(ids, len(codes))
             self._store.add(codes, new_ids)
             self._searcher = None
 
@@ -140,7 +141,7 @@ class HammingIndex:
         Raises:
             ValueError: If `ids` is not of this form.
         """
-        gone = _check_ids(ids)
+        gone = check_ids(ids)
         with self._lock:
             self._store.remove(gone)
             self._searcher = None
@@ -192,7 +193,7 @@ class HammingIndex:
             ValueError: If an argument is not of this form.
         """
         k = check_integer("k", k, minimum=1)
-        queries = self._check_codes("queries", queries)
+        queries = check_codes("queries", queries, self._bits)
         if candidates is not None:
             check_integer("candidates", candidates, minimum=k)
             if rerank is None:
@@ -226,7 +227,7 @@ class HammingIndex:
             ValueError: If `queries` or `radius` is not of this form.
         """
         radius = min(check_integer("radius", radius, minimum=0), self._bits)
-        queries = self._check_codes("queries", queries)
+        queries = check_codes("queries", queries, self._bits)
         searcher, ids = self._snapshot()
         rows, distances, offsets = searcher.within(queries, radius)
         return RadiusResult(ids[rows], distances, offsets)
@@ -243,7 +244,7 @@ class HammingIndex:
         Raises:
             ValueError: If `ids` is not of this form.
         """
-        wanted = _check_ids(ids)
+        wanted = check_ids(ids)
         with self._lock:
             return self._store.codes[self._store.rows(wanted)]
 
@@ -293,18 +294,6 @@ class HammingIndex:
         self.__init__(contents.bits, contents.variant, method)  # type: ignore[misc]
         self._store = CodeStore(contents.codes, contents.ids, contents.next_id)
 
-    def _check_codes(self, name: str, codes: Codes) -> Codes:
-        codes = np.asarray(codes)
-        width = self._bits // 8
-        if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] != width:
-            single = codes.dtype == np.uint8 and codes.shape == (width,)
-            raise ValueError(
-                f"{name} must be a uint8 array of shape (n, {width}). "
-                f"Received: {name} with dtype={codes.dtype}, shape={codes.shape}"
-                + ("; pass a single code as code[None]" if single else "")
-            )
-        return codes
-
     def _next_ids(self, count: int) -> Ids:
         first = self._store.next_id
         if count and first + count - 1 > _MOST_IDS:
@@ -320,18 +309,3 @@ class HammingIndex:
             if self._searcher is None:
                 self._searcher = Searcher(self._store.codes, self._bits, self._method)
             return self._searcher, self._store.ids
-
-
-def _check_ids(ids: npt.ArrayLike, count: int | None = None) -> Ids:
-    ids = np.asarray(ids)
-    is_flat = ids.ndim == 1 and (count is None or len(ids) == count)
-    if (ids.size and ids.dtype.kind not in "iu") or not is_flat:
-        raise ValueError(
-            f"ids must be integers of shape ({'n' if count is None else count},), one for each "
-            f"code. Received: ids with dtype={ids.dtype}, shape={ids.shape}"
-        )
-    if len(ids) and (ids.min() < 0 or ids.max() > _MOST_IDS):
-        raise ValueError(
-            f"ids must lie in [0, 2**63). Received: ids from {ids.min()} to {ids.max()}"
-        )
-    return ids.astype(np.int64)
