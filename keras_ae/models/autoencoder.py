@@ -187,12 +187,17 @@ class Autoencoder(keras.Model):
                 "compile must be given a loss between input and reconstruction. Received: loss=None"
             )
         terms = {"reconstruction": self.reconstruction_loss(target, y_pred, sample_weight)}
-        terms |= self.penalty_losses(training)
+        # On several replicas Keras adds up the gradients of all: each counts its share.
+        terms |= {
+            name: self._aggregate_additional_loss(value)
+            for name, value in self.penalty_losses(training).items()
+        }
+        share = self._aggregate_additional_loss(ops.ones(()))
         # By examples, as Keras averages the loss: a partial batch counts for less.
         examples = ops.shape(keras.tree.flatten(x)[0])[0]
         for name, tracker in self._trackers.items():
             if name in terms:
-                tracker.update_state(terms[name], sample_weight=examples)
+                tracker.update_state(terms[name] / share, sample_weight=examples)
         return sum(terms.values())
 
     def reconstruction_loss(

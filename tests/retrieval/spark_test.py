@@ -99,7 +99,9 @@ def test_codes_equal_keras_s(artefact, column, session, corpus):
 
 
 def executors() -> list[int]:
-    lines = subprocess.run(["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True)
+    lines = subprocess.run(
+        ["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True
+    )
     return [
         int(line.split()[0])
         for line in lines.stdout.splitlines()
