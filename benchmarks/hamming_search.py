@@ -11,7 +11,6 @@ anything is timed. Needs `pip install faiss-cpu`.
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -212,9 +211,16 @@ def peak(engine: str, rows: int, bits: int) -> float:
         return index
 
     search(small)  # Libraries and compiled code are no part of it.
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux's way to forget the peak so far.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = kibibytes("VmRSS")
     search(codes)
-    return 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / rows
+    return 1024 * (kibibytes("VmHWM") - before) / rows
+
+
+def kibibytes(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Compiled search for the k nearest rows."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from numba import njit
 from keras_ae.retrieval._slices import (
     SLICE,
     WORK_BYTES,
+    minimum_of,
     never_inline,
     rows_in_tile,
     slice_distances,
-    slice_minimum,
 )
 from keras_ae.retrieval._words import Words
 
@@ -74,46 +75,59 @@ def _compact(limit: int, ties: int, size: int, distances: Any, rows: Any) -> int
     return kept
 
 
-@njit(nogil=True)
-def _scan_nearest(
-    planes: Any, queries: Any, bits: int, k: int, tile: int, row_result: Any, distance_result: Any
-) -> None:
-    n, batch = planes.shape[1], queries.shape[0]
-    limits = np.full(batch, bits + 1)
-    closer = np.zeros(batch, np.int64)
-    sizes = np.zeros(batch, np.int64)
-    counts = np.zeros((batch, bits + 2), np.int64)
-    capacity = min(n, 2 * k + SLICE)
-    distances = np.empty((batch, capacity), np.int32)
-    rows = np.empty((batch, capacity), np.int64)
-    sums = np.empty(SLICE, np.int64)
+@functools.cache
+def _scan_nearest(words: int) -> Any:
+    """Return the scan of codes of so many words."""
+    minimum = minimum_of(words)
 
-    for tile_start in range(0, n, tile):
-        tile_stop = min(n, tile_start + tile)
+    @njit(nogil=True)
+    def scan(
+        planes: Any,
+        queries: Any,
+        bits: int,
+        k: int,
+        tile: int,
+        row_result: Any,
+        distance_result: Any,
+    ) -> None:
+        n, batch = planes.shape[1], queries.shape[0]
+        limits = np.full(batch, bits + 1)
+        closer = np.zeros(batch, np.int64)
+        sizes = np.zeros(batch, np.int64)
+        counts = np.zeros((batch, bits + 2), np.int64)
+        capacity = min(n, 2 * k + SLICE)
+        distances = np.empty((batch, capacity), np.int32)
+        rows = np.empty((batch, capacity), np.int64)
+        sums = np.empty(SLICE, np.int64)
+
+        for tile_start in range(0, n, tile):
+            tile_stop = min(n, tile_start + tile)
+            for q in range(batch):
+                query, limit = queries[q], limits[q]
+                for start in range(tile_start, tile_stop, SLICE):
+                    stop = min(tile_stop, start + SLICE)
+                    if stop - start < SLICE or minimum(planes, start, query, sums) < limit:
+                        _keep_nearest(
+                            planes, start, stop, query, k, q,
+                            limits, closer, sizes, counts, distances, rows, sums,
+                        )  # fmt: skip
+                        limit = limits[q]
+
+        places = np.empty(bits + 2, np.int64)
         for q in range(batch):
-            query, limit = queries[q], limits[q]
-            for start in range(tile_start, tile_stop, SLICE):
-                stop = min(tile_stop, start + SLICE)
-                if stop - start < SLICE or slice_minimum(planes, start, query, sums) < limit:
-                    _keep_nearest(
-                        planes, start, stop, query, k, q,
-                        limits, closer, sizes, counts, distances, rows, sums,
-                    )  # fmt: skip
-                    limit = limits[q]
+            size = _compact(limits[q], k - closer[q], sizes[q], distances[q], rows[q])
+            places[:] = 0
+            for i in range(size):
+                places[distances[q, i] + 1] += 1
+            for distance in range(bits + 1):
+                places[distance + 1] += places[distance]
+            for i in range(size):
+                distance = distances[q, i]
+                row_result[q, places[distance]] = rows[q, i]
+                distance_result[q, places[distance]] = distance
+                places[distance] += 1
 
-    places = np.empty(bits + 2, np.int64)
-    for q in range(batch):
-        size = _compact(limits[q], k - closer[q], sizes[q], distances[q], rows[q])
-        places[:] = 0
-        for i in range(size):
-            places[distances[q, i] + 1] += 1
-        for distance in range(bits + 1):
-            places[distance + 1] += places[distance]
-        for i in range(size):
-            distance = distances[q, i]
-            row_result[q, places[distance]] = rows[q, i]
-            distance_result[q, places[distance]] = distance
-            places[distance] += 1
+    return scan
 
 
 def nearest(
@@ -130,12 +144,11 @@ def nearest(
     Returns:
         Rows and distances, both `(q, k)`.
     """
+    scan = _scan_nearest(planes.shape[0])
     n, batch = planes.shape[1], queries.shape[0]
     rows, distances = np.empty((batch, k), np.int64), np.empty((batch, k), np.int32)
     step = max(1, WORK_BYTES // (8 * (bits + 2) + 12 * min(n, 2 * k + SLICE)))
     for q in range(0, batch, step):
         chunk = slice(q, q + step)
-        _scan_nearest(
-            planes, queries[chunk], bits, k, rows_in_tile(planes), rows[chunk], distances[chunk]
-        )
+        scan(planes, queries[chunk], bits, k, rows_in_tile(planes), rows[chunk], distances[chunk])
     return rows, distances

@@ -14,10 +14,10 @@ from numba.extending import intrinsic
 from keras_ae.retrieval._words import Words
 
 # Long enough to pay for the test at its end, short enough that a slice is rarely opened in vain.
-SLICE = 512
+SLICE = 128
 
-# All queries of a batch visit a tile of rows while the nearer caches hold it.
-_TILE_BYTES = 65536
+# All queries of a batch visit a tile of rows while the nearest cache holds it.
+_TILE_BYTES = 32768
 
 # Bounds the working memory of a search, whatever the number of queries.
 WORK_BYTES = 1 << 25
@@ -53,30 +53,46 @@ def slice_distances(planes: Any, start: int, stop: int, query: Any, sums: Any) -
             sums[i - first] += popcount(planes[word, i] ^ a)
 
 
+# Each so short that it is compiled into its caller: a call counts references to the arrays, which
+# costs as much as the loop. No slices of `planes` either, for the same reason.
 @njit(nogil=True)
-def slice_minimum(planes: Any, start: int, query: Any, sums: Any) -> np.int64:
-    # No slices of `planes` either: counting references to them costs as much as the loop.
-    least = np.int64(1 << 62)
-    first, last = np.uint64(start), np.uint64(start + SLICE)
-    if planes.shape[0] == 1:
-        a = query[0]
-        for i in range(first, last):
-            least = min(least, popcount(planes[0, i] ^ a))
-    elif planes.shape[0] == 2:
-        a, b = query[0], query[1]
-        for i in range(first, last):
-            least = min(least, popcount(planes[0, i] ^ a) + popcount(planes[1, i] ^ b))
-    elif planes.shape[0] == 4:
-        a, b, c, d = query[0], query[1], query[2], query[3]
-        for i in range(first, last):
-            ab = popcount(planes[0, i] ^ a) + popcount(planes[1, i] ^ b)
-            cd = popcount(planes[2, i] ^ c) + popcount(planes[3, i] ^ d)
-            least = min(least, ab + cd)
-    else:
-        slice_distances(planes, start, start + SLICE, query, sums)
-        for i in range(SLICE):
-            least = min(least, sums[i])
+def _minimum_of_1(planes: Any, start: int, query: Any, _sums: Any) -> np.int64:
+    least, a = np.int64(1 << 62), query[0]
+    for i in range(np.uint64(start), np.uint64(start + SLICE)):
+        least = min(least, popcount(planes[0, i] ^ a))
     return least
+
+
+@njit(nogil=True)
+def _minimum_of_2(planes: Any, start: int, query: Any, _sums: Any) -> np.int64:
+    least, a, b = np.int64(1 << 62), query[0], query[1]
+    for i in range(np.uint64(start), np.uint64(start + SLICE)):
+        least = min(least, popcount(planes[0, i] ^ a) + popcount(planes[1, i] ^ b))
+    return least
+
+
+@njit(nogil=True)
+def _minimum_of_4(planes: Any, start: int, query: Any, _sums: Any) -> np.int64:
+    least, a, b, c, d = np.int64(1 << 62), query[0], query[1], query[2], query[3]
+    for i in range(np.uint64(start), np.uint64(start + SLICE)):
+        ab = popcount(planes[0, i] ^ a) + popcount(planes[1, i] ^ b)
+        cd = popcount(planes[2, i] ^ c) + popcount(planes[3, i] ^ d)
+        least = min(least, ab + cd)
+    return least
+
+
+@njit(nogil=True)
+def _minimum_of_many(planes: Any, start: int, query: Any, sums: Any) -> np.int64:
+    slice_distances(planes, start, start + SLICE, query, sums)
+    least = np.int64(1 << 62)
+    for i in range(SLICE):
+        least = min(least, sums[i])
+    return least
+
+
+def minimum_of(words: int) -> Any:
+    """Return the function to the smallest distance in a slice, for codes of so many words."""
+    return {1: _minimum_of_1, 2: _minimum_of_2, 4: _minimum_of_4}.get(words, _minimum_of_many)
 
 
 def rows_in_tile(planes: Words) -> int:

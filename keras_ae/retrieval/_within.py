@@ -1,5 +1,6 @@
 """Compiled search for all rows within a radius."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from numba import njit
 from keras_ae.retrieval._slices import (
     SLICE,
     WORK_BYTES,
+    minimum_of,
     never_inline,
     rows_in_tile,
     slice_distances,
-    slice_minimum,
 )
 from keras_ae.retrieval._words import Words
 
@@ -50,30 +51,37 @@ def _fill_slice(
             places[distance] += 1
 
 
-@njit(nogil=True)
-def _scan_within(
-    planes: Any, queries: Any, radius: int, tile: int, places: Any, rows: Any, distances: Any
-) -> None:
-    """Count hits by distance into `places` when `rows` is empty, else write hits to their places.
+@functools.cache
+def _scan_within(words: int) -> Any:
+    """Return the scan of codes of so many words."""
+    minimum = minimum_of(words)
 
-    Counts turned into first places sort the hits by distance, and by row within a distance,
-    without comparing any.
-    """
-    n, counting = planes.shape[1], rows.size == 0
-    sums = np.empty(SLICE, np.int64)
-    for tile_start in range(0, n, tile):
-        tile_stop = min(n, tile_start + tile)
-        for q in range(queries.shape[0]):
-            query = queries[q]
-            for start in range(tile_start, tile_stop, SLICE):
-                stop = min(tile_stop, start + SLICE)
-                if stop - start < SLICE or slice_minimum(planes, start, query, sums) <= radius:
-                    if counting:
-                        _count_slice(planes, start, stop, query, radius, places[q], sums)
-                    else:
-                        _fill_slice(
-                            planes, start, stop, query, radius, places[q], rows, distances, sums
-                        )
+    @njit(nogil=True)
+    def scan(
+        planes: Any, queries: Any, radius: int, tile: int, places: Any, rows: Any, distances: Any
+    ) -> None:
+        """Count hits by distance into `places` if `rows` is empty, else write hits to their places.
+
+        Counts turned into first places sort the hits by distance, and by row within a distance,
+        without comparing any.
+        """
+        n, counting = planes.shape[1], rows.size == 0
+        sums = np.empty(SLICE, np.int64)
+        for tile_start in range(0, n, tile):
+            tile_stop = min(n, tile_start + tile)
+            for q in range(queries.shape[0]):
+                query = queries[q]
+                for start in range(tile_start, tile_stop, SLICE):
+                    stop = min(tile_stop, start + SLICE)
+                    if stop - start < SLICE or minimum(planes, start, query, sums) <= radius:
+                        if counting:
+                            _count_slice(planes, start, stop, query, radius, places[q], sums)
+                        else:
+                            _fill_slice(
+                                planes, start, stop, query, radius, places[q], rows, distances, sums
+                            )
+
+    return scan
 
 
 def within(
@@ -89,6 +97,7 @@ def within(
     Returns:
         Rows and distances of all queries in turn, and `q + 1` offsets into them.
     """
+    scan = _scan_within(planes.shape[0])
     batch = queries.shape[0]
     offsets = np.zeros(batch + 1, np.int64)
     rows, distances = [np.empty(0, np.int64)], [np.empty(0, np.int32)]
@@ -96,14 +105,12 @@ def within(
     for q in range(0, batch, step):
         chunk = queries[q : q + step]
         counts = np.zeros((len(chunk), radius + 1), np.int64)
-        _scan_within(planes, chunk, radius, rows_in_tile(planes), counts, rows[0], distances[0])
+        scan(planes, chunk, radius, rows_in_tile(planes), counts, rows[0], distances[0])
         ends = np.cumsum(counts).reshape(counts.shape)
         offsets[q + 1 : q + 1 + len(chunk)] = offsets[q] + ends[:, -1]
         rows.append(np.empty(counts.sum(), np.int64))
         distances.append(np.empty(counts.sum(), np.int32))
         if rows[-1].size:
             places = ends - counts
-            _scan_within(
-                planes, chunk, radius, rows_in_tile(planes), places, rows[-1], distances[-1]
-            )
+            scan(planes, chunk, radius, rows_in_tile(planes), places, rows[-1], distances[-1])
     return np.concatenate(rows), np.concatenate(distances), offsets
