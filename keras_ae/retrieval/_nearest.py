@@ -15,7 +15,7 @@ from keras_ae.retrieval._slices import (
     rows_in_tile,
     slice_distances,
 )
-from keras_ae.retrieval._words import Words
+from keras_ae.retrieval._words import Words, rows_before_line
 
 
 @njit(nogil=True)
@@ -83,6 +83,8 @@ def _scan_nearest(words: int) -> Any:
     @njit(nogil=True)
     def scan(
         planes: Any,
+        n: int,
+        first: int,
         queries: Any,
         bits: int,
         k: int,
@@ -90,7 +92,7 @@ def _scan_nearest(words: int) -> Any:
         row_result: Any,
         distance_result: Any,
     ) -> None:
-        n, batch = planes.shape[1], queries.shape[0]
+        batch = queries.shape[0]
         limits = np.full(batch, bits + 1)
         closer = np.zeros(batch, np.int64)
         sizes = np.zeros(batch, np.int64)
@@ -100,11 +102,12 @@ def _scan_nearest(words: int) -> Any:
         rows = np.empty((batch, capacity), np.int64)
         sums = np.empty(SLICE, np.int64)
 
-        for tile_start in range(0, n, tile):
+        # Tiles, and with them slices, start at a line of the cache.
+        for tile_start in range(first - tile if first else 0, n, tile):
             tile_stop = min(n, tile_start + tile)
             for q in range(batch):
                 query, limit = queries[q], limits[q]
-                for start in range(tile_start, tile_stop, SLICE):
+                for start in range(max(0, tile_start), tile_stop, SLICE):
                     stop = min(tile_stop, start + SLICE)
                     if stop - start < SLICE or minimum(planes, start, query, sums) < limit:
                         _keep_nearest(
@@ -131,12 +134,13 @@ def _scan_nearest(words: int) -> Any:
 
 
 def nearest(
-    planes: Words, queries: Words, bits: int, k: int
+    planes: Words, n: int, queries: Words, bits: int, k: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     """The `k <= n` nearest rows of each query, by (distance, row).
 
     Args:
-        planes: `(words, n)`, one plane a word.
+        planes: What `as_planes` returns for `n` codes.
+        n: Codes, at least 1.
         queries: `(q, words)`.
         bits: Bits in a code.
         k: Rows to return for each query, at least 1.
@@ -145,10 +149,11 @@ def nearest(
         Rows and distances, both `(q, k)`.
     """
     scan = _scan_nearest(planes.shape[0])
-    n, batch = planes.shape[1], queries.shape[0]
+    first, batch = rows_before_line(planes), queries.shape[0]
     rows, distances = np.empty((batch, k), np.int64), np.empty((batch, k), np.int32)
     step = max(1, WORK_BYTES // (8 * (bits + 2) + 12 * min(n, 2 * k + SLICE)))
     for q in range(0, batch, step):
         chunk = slice(q, q + step)
-        scan(planes, queries[chunk], bits, k, rows_in_tile(planes), rows[chunk], distances[chunk])
+        tile, results = rows_in_tile(planes), (rows[chunk], distances[chunk])
+        scan(planes, n, first, queries[chunk], bits, k, tile, *results)
     return rows, distances

@@ -10,16 +10,15 @@ _BLOCK = 1 << 15
 
 
 def nearest(
-    planes: Words, queries: Words, bits: int, k: int
+    planes: Words, n: int, queries: Words, bits: int, k: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     """See `_nearest.nearest`."""
-    n = planes.shape[1]
     result = np.empty((len(queries), k), np.int64)
     for query, best in zip(queries, result, strict=True):
         keys = np.empty(0, np.int64)
         limit = np.int64(bits)
         for start in range(0, n, _BLOCK):
-            distances = _distances(planes[:, start : start + _BLOCK], query)
+            distances = _distances(planes[:, start : min(n, start + _BLOCK)], query)
             # A row at the limit comes after those that set it.
             rows = np.flatnonzero(distances < limit if len(keys) == k else distances <= limit)
             keys = np.concatenate([keys, _keys(distances[rows], start + rows)])
@@ -32,14 +31,14 @@ def nearest(
 
 
 def within(
-    planes: Words, queries: Words, radius: int
+    planes: Words, n: int, queries: Words, radius: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     """See `_within.within`."""
     found = []
     for query in queries:
         parts = [np.empty(0, np.int64)]
-        for start in range(0, planes.shape[1], _BLOCK):
-            distances = _distances(planes[:, start : start + _BLOCK], query)
+        for start in range(0, n, _BLOCK):
+            distances = _distances(planes[:, start : min(n, start + _BLOCK)], query)
             rows = np.flatnonzero(distances <= radius)
             parts.append(_keys(distances[rows], start + rows))
         found.append(np.sort(np.concatenate(parts)))

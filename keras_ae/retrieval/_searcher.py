@@ -70,14 +70,16 @@ class Searcher:
         words = as_words(queries)
         self._settle(len(words))
         if self._tables is None:
-            return nearest(self._planes, words, self._bits, k)
+            return nearest(self._planes, len(self._codes), words, self._bits, k)
         rows, distances, left = _multi_index.nearest_in_tables(
             self._tables, words[:, 0], self._bits, k
         )
         if left.any():
             # Through bytes, so that the words are read-only again.
             rest = as_words(queries[left])
-            rows[left], distances[left] = nearest(self._planes, rest, self._bits, k)
+            rows[left], distances[left] = nearest(
+                self._planes, len(self._codes), rest, self._bits, k
+            )
         return rows, distances
 
     def within(
@@ -87,12 +89,14 @@ class Searcher:
         words = as_words(queries)
         self._settle(len(words))
         if self._tables is None:
-            return within(self._planes, words, radius)
+            return within(self._planes, len(self._codes), words, radius)
         found = []
         for i in range(len(words)):
             hits = _multi_index.within_tables(self._tables, words[i, 0], self._bits, radius)
             found.append(
-                within(self._planes, words[i : i + 1], radius)[:2] if hits is None else hits
+                within(self._planes, len(self._codes), words[i : i + 1], radius)[:2]
+                if hits is None
+                else hits
             )
         empty = (np.empty(0, np.int64), np.empty(0, np.int32))
         rows, distances = (np.concatenate(part) for part in zip(empty, *found, strict=True))

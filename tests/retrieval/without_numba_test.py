@@ -40,22 +40,26 @@ def test_retrieval_works_without_it():
 def test_it_returns_what_the_compiled_scans_do(n, kind, words):
     rng = np.random.default_rng(n + words)
     top = {"random": 2**63, "ties": 4, "equal": 1}[kind]
-    planes = rng.integers(0, top, (words, n), dtype=np.uint64)
+    planes = rng.integers(0, top, (words, n + 9), dtype=np.uint64)
+    if words == 1:  # Wherever in memory they begin.
+        planes = planes[:, rng.integers(9) :]
+    planes = planes[:, : n + (words > 1)]
+    planes = np.require(planes, requirements=["C"])
     queries = rng.integers(0, top, (3, words), dtype=np.uint64)
     for array in (planes, queries):
         array.flags.writeable = False
     for k in {1, min(n, 10), min(n, 900)}:
         for a, b in zip(
-            _nearest.nearest(planes, queries, 64 * words, k),
-            _numpy_scan.nearest(planes, queries, 64 * words, k),
+            _nearest.nearest(planes, n, queries, 64 * words, k),
+            _numpy_scan.nearest(planes, n, queries, 64 * words, k),
             strict=True,
         ):
             np.testing.assert_array_equal(a, b)
             assert a.dtype == b.dtype
     for radius in (0, 1, 30 * words):
         for a, b in zip(
-            _within.within(planes, queries, radius),
-            _numpy_scan.within(planes, queries, radius),
+            _within.within(planes, n, queries, radius),
+            _numpy_scan.within(planes, n, queries, radius),
             strict=True,
         ):
             np.testing.assert_array_equal(a, b)
