@@ -40,7 +40,7 @@ def main() -> int:
             samples=pixels(samples[: arguments.samples]),
             quantize=arguments.quantize,
         )
-    except (ExportError, ValueError, KeyError, OSError) as error:
+    except (ExportError, ValueError, KeyError, OSError, TypeError) as error:
         print(f"No bundle was written: {error}")
         return 1
     shares = (result.parity.equal_bits, result.parity.equal_codes)
@@ -52,9 +52,12 @@ def main() -> int:
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
-    if x.dtype.kind in "iu":
-        return x.astype("uint8")
-    return np.rint(255 * x).astype("uint8")
+    most = 255 if x.dtype.kind in "iu" else 1
+    if not x.size or not 0 <= x.min() <= x.max() <= most:
+        raise ValueError(
+            f"images must be integers from 0 to 255 or floats from 0 to 1, not {x.dtype}"
+        )
+    return x.astype("uint8") if most == 255 else np.rint(255 * x).astype("uint8")
 
 
 if __name__ == "__main__":

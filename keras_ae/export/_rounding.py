@@ -21,7 +21,8 @@ def rounded_copy(model: keras.layers.Layer, x: FloatArray) -> keras.Model | None
         x: Inputs `(n, ...)` that it is to be right for.
 
     Returns:
-        The copy, or `None` for a model of another kind or without dense layers.
+        The copy, or `None` for a model of another kind, without dense layers, or that a copy does
+        not equal: tied layers and state outside weights and configuration do not survive one.
 
     Reference:
         Frantar, Ashkboos, Hoefler, Alistarh: GPTQ, 2022. Hassibi and Stork: Second Order
@@ -30,9 +31,16 @@ def rounded_copy(model: keras.layers.Layer, x: FloatArray) -> keras.Model | None
     layers = flattened(model)
     if not isinstance(model, keras.Model) or not any(map(_is_dense, layers)):
         return None
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
     h = ops.convert_to_tensor(x)
+    try:
+        copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
+        same = np.allclose(copy(h), model(h), rtol=1e-4, atol=1e-6)
+        kernels = [twin.kernel for twin in flattened(copy) if _is_dense(twin)]
+    except Exception:  # Layers from elsewhere raise many types.
+        return None
+    if not same or not all(isinstance(kernel, keras.Variable) for kernel in kernels):
+        return None
     for layer, twin in zip(layers, flattened(copy), strict=True):
         if _is_dense(layer) and len(h.shape) == 2:
             kernel = ops.convert_to_numpy(layer.kernel)

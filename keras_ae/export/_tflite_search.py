@@ -26,6 +26,9 @@ class Searchable(Protocol):
     def bits(self) -> int: ...
 
     @property
+    def variant(self) -> str | None: ...
+
+    @property
     def ids(self) -> npt.NDArray[np.int64]: ...
 
     def reconstruct(self, ids: npt.NDArray[np.int64]) -> Codes: ...
@@ -35,7 +38,9 @@ class Searchable(Protocol):
 
 def check_searchable(index: Searchable, exportable: Exportable) -> None:
     """Raise a ValueError unless a file of these signatures can hold the index."""
-    if not all(hasattr(index, name) for name in ("bits", "ids", "reconstruct", "search")):
+    if not all(
+        hasattr(index, name) for name in ("bits", "variant", "ids", "reconstruct", "search")
+    ):
         raise ValueError(f"index must be a HammingIndex or None. Received: index={index!r}")
     if "encode" not in exportable.signatures or not exportable.signatures["encode"].is_code:
         raise ValueError(

@@ -26,6 +26,7 @@ FORMAT, VERSION = "keras_ae.bundle", 1
 _MODEL, _INDEX = "model.tflite", "index.safetensors"
 _ITEMS, _SAMPLES = "items.safetensors", "samples.safetensors"
 _COMPARED = 256
+_MOST_CLASSES = 65_535
 
 
 class Fillable(Protocol):
@@ -68,10 +69,10 @@ def to_device_bundle(
     Args:
         model: A `SemanticHasher`, or a model that ends in `PackBits`, with one input of as many
             values as an image has.
-        path: Folder to write; one that is there already is replaced.
+        path: Folder to write. An empty one, or a bundle with nothing else in it, is replaced.
         images: Images to find, uint8 `(n, height, width)` or `(n, height, width, channels)` with 1
             or 3 channels, n >= 1.
-        labels: A class of each, integers `(n,)` >= 0, or `None`.
+        labels: A class of each, integers `(n,)` from 0 to 65,535, or `None`.
         make_index: The class `keras_ae.HammingIndex`, or what makes one in the same way.
         samples: Images to try it with, of the same size, kept with the codes and neighbours that a
             reader must find; `None` for the first 16 of `images`.
@@ -86,7 +87,7 @@ def to_device_bundle(
         That of the model's file, with the folder as `path` and the size of all that is in it.
 
     Raises:
-        ValueError: An argument is not as above, or `path` is a file.
+        ValueError: An argument is not as above, or there is something else at `path`.
         ExportError: As in `to_tflite`.
         ImportError: The packages of `keras-ae[export]` are not installed.
 
@@ -110,7 +111,7 @@ def to_device_bundle(
     names, numbers = _check_labels(labels, label_names, len(images))
     check_number("divisor", divisor, minimum=0, exclusive=True)
     check_number("offset", offset)
-    check_integer("k", k, minimum=1)
+    k = check_integer("k", k, minimum=1)
     check_integer("thumbnail", thumbnail, minimum=1)
     shape = input_shape(model)
     if math.prod(n or 0 for n in shape[1:]) != images[0].size:
@@ -124,8 +125,11 @@ def to_device_bundle(
         return scaled.reshape(len(x), *shape[1:])
 
     path = Path(path)
-    if path.is_file():
-        raise ValueError(f"path must be a folder or free. Received: path={str(path)!r}, a file")
+    if path.exists() and not _is_bundle(path):
+        raise ValueError(
+            "path must be free, an empty folder or a bundle with nothing else in it, which is "
+            f"replaced. Received: path={str(path)!r}"
+        )
     with replacing(path) as folder:
         folder.mkdir()
         model_file = folder / _MODEL
@@ -209,9 +213,13 @@ def _check_labels(
             raise ValueError("label_names must be None without labels. Received: labels=None")
         return None, None
     numbers = np.asarray(labels)
-    if numbers.dtype.kind not in "iu" or numbers.shape != (count,) or numbers.min() < 0:
+    if (
+        numbers.dtype.kind not in "iu"
+        or numbers.shape != (count,)
+        or not 0 <= numbers.min() <= numbers.max() <= _MOST_CLASSES
+    ):
         raise ValueError(
-            f"labels must be integers >= 0 of shape ({count},), one for each image. "
+            f"labels must be integers >= 0 of shape ({count},), at most {_MOST_CLASSES}. "
             f"Received: labels with dtype={numbers.dtype}, shape={numbers.shape}"
         )
     classes = int(numbers.max()) + 1
@@ -234,6 +242,14 @@ def _thumbnails(images: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint
         tf.image.resize(images[i : i + 1000], size, "area") for i in range(0, len(images), 1000)
     ]
     return np.concatenate([np.rint(part.numpy()).astype("uint8") for part in parts])
+
+
+def _is_bundle(path: Path) -> bool:
+    if not path.is_dir():
+        return False
+    names = {file.name for file in path.iterdir()}
+    known = {_MODEL, f"{_MODEL}.json", _INDEX, _ITEMS, _SAMPLES, "bundle.json"}
+    return not names or ("bundle.json" in names and names <= known)
 
 
 def _described(file: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Export to TensorFlow Lite (LiteRT), for phones."""
 
+import json
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -101,9 +102,9 @@ def to_tflite(
     interpreters = optional_import("ai_edge_litert.interpreter", "export")
     check_choice("quantize", quantize, PRECISIONS)
     check_choice("target_runtime", target_runtime, _flatbuffer.TARGETS)
-    if batch not in {None, 1}:
+    if batch is not None and (type(batch) is not int or batch != 1):
         raise ValueError(f"batch must be 1 or None. Received: batch={batch!r}")
-    check_integer("k", k, minimum=1)
+    k = check_integer("k", k, minimum=1)
     names = None if signatures is None else tuple(signatures)
     exportable, calibration = prepare_calibrated(
         model, inputs, names, calibration, quantize, calibrated="int8", batch=batch
@@ -121,12 +122,21 @@ def to_tflite(
         _flatbuffer.check(
             file, quantize, target_runtime, exportable.layer_names(), exportable.sizes()
         )
-        actual, seconds = _run(interpreters.Interpreter(model_content=content), exportable)
+        try:
+            actual, seconds = _run(interpreters.Interpreter(model_content=content), exportable)
+        except RuntimeError as error:
+            raise ExportError(f"LiteRT cannot run {exportable.model.name!r}: {error}") from error
         parity = measure(exportable, actual, seconds, allowed=allowed)
         more: dict[str, Any] = {"target_runtime": target_runtime}
         if index is not None:
             more["search"] = add_search(file, index, k)
         text = describe(exportable, parity, quantize, content, preprocessing, **more)
+        variant = json.loads(text)["variant"]
+        if index is not None and index.variant not in {None, variant}:
+            raise ValueError(
+                f"index must be made of the codes of this file, variant={variant!r}. "
+                f"Received: index with variant={index.variant!r}"
+            )
         content = _flatbuffer.with_metadata(file, text.encode())
         # The bytes that are written are those that run.
         interpreter = interpreters.Interpreter(model_content=content)

@@ -184,6 +184,7 @@ def test_the_script_writes_a_bundle_or_says_why_not(model, images, tmp_path):
         ({"samples": np.zeros((9, 8, 9), "uint8")}, "samples must be of the size of images"),
         ({"labels": [1] * 95}, r"labels must be integers >= 0 of shape \(96,\)"),
         ({"labels": [-1] * 96}, "labels must be integers >= 0"),
+        ({"labels": [2**31] * 96}, "labels must be integers >= 0 .* at most 65535"),
         ({"labels": [0.5] * 96}, "labels must be integers"),
         ({"labels": [1] * 96, "label_names": ["a"]}, "one for each of 2 classes"),
         ({"label_names": ["a"]}, "label_names must be None without labels"),
@@ -207,6 +208,9 @@ def test_refuses_a_model_without_codes_and_a_file_in_its_place(model, images, tm
     with pytest.raises(ValueError, match="model must return codes"):
         export.to_device_bundle(plain, tmp_path / "bundle", images, **make)
     (tmp_path / "bundle").write_text("mine")
-    with pytest.raises(ValueError, match="path must be a folder or free"):
+    with pytest.raises(ValueError, match="path must be free, an empty folder or a bundle"):
         export.to_device_bundle(model, tmp_path / "bundle", images, **make)
     assert (tmp_path / "bundle").read_text() == "mine"
+    with pytest.raises(ValueError, match="path must be free, an empty folder or a bundle"):
+        export.to_device_bundle(model, tmp_path, images, **make)
+    assert [file.name for file in tmp_path.iterdir()] == ["bundle"]

@@ -126,6 +126,38 @@ def test_models_of_another_kind_are_left_as_they_are(x):
     assert _rounding.rounded_copy(keras.layers.Dense(3), x) is None
 
 
+@keras.saving.register_keras_serializable("tests")
+class Gain(keras.layers.Layer):
+    gain = 1.0
+
+    def call(self, inputs):
+        return inputs * self.gain
+
+
+def test_models_that_a_copy_does_not_equal_are_left_as_they_are(x):
+    gained = keras.Sequential([keras.Input((64,)), keras.layers.Dense(8), Gain()])
+    gained.layers[1].gain = 1.3
+    adapted = keras.layers.Normalization()
+    adapted.adapt(5 * x + 3)
+    hidden = keras_ae.ContractiveDense(8, activation="sigmoid")
+    lora = keras.Sequential([keras.Input((64,)), keras.layers.Dense(8)])
+    lora.layers[0].enable_lora(2)
+    for model in (
+        gained,
+        keras.Sequential([keras.Input((64,)), adapted, keras.layers.Dense(8)]),
+        keras.Sequential([keras.Input((64,)), hidden, keras_ae.TiedDense(hidden)]),
+        keras.Sequential([keras.Input((64,)), keras.layers.Dense(8), keras.layers.Lambda(abs)]),
+        lora,
+    ):
+        before = model.get_weights()
+        copy = _rounding.rounded_copy(model, x)
+        if copy is not None:
+            np.testing.assert_allclose(copy(x), model(x), atol=0.05)
+        for old, new in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+    assert _rounding.rounded_copy(gained, x) is None
+
+
 @pytest.mark.parametrize("exporter", ["tflite", "onnx"])
 def test_a_file_in_int8_keeps_more_codes(exporter, model, x, tmp_path, monkeypatch):
     write, quantize = {

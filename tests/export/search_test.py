@@ -164,6 +164,10 @@ def test_bad_arguments_beside_an_index_are_refused(model, x, codes, tmp_path):
     index = filled(32, codes)
     with pytest.raises(ValueError, match=r"k must be an integer >= 1. Received: k=0"):
         export.to_tflite(model, tmp_path / "search.tflite", x, index=index, k=0)
+    other = keras_ae.HammingIndex(32, variant="other")
+    other.add(codes)
+    with pytest.raises(ValueError, match=r"index must be made of .* with variant='other'"):
+        export.to_tflite(model, tmp_path / "search.tflite", x, index=other)
     with pytest.raises(ValueError, match=r"'encode'.* Received: an index with .*'logits'"):
         export.to_tflite(model, tmp_path / "search.tflite", x, ["logits"], index=index)
     wide = keras_ae.SemanticHasher.dense(8, hidden=(), bits=256)
