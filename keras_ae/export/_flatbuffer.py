@@ -18,6 +18,7 @@ SMALL = 1024
 _METADATA = b"keras_ae"
 # Variables in a .tflite file start uninitialised: the model runs and returns a constant.
 _REFUSED = {"CUSTOM", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
+_DRAWS = {"MULTINOMIAL", "RANDOM_STANDARD_NORMAL", "RANDOM_UNIFORM"}
 _WITH_KERNEL = {"FULLY_CONNECTED": 1, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 1, "TRANSPOSE_CONV": 1}
 _BYTES = {"float32": 4, "float16": 2, "dynamic": 1, "int8": 1}
 _OPERATORS = {number: name for name, number in vars(schema.BuiltinOperator).items()}
@@ -50,6 +51,8 @@ def check(
         origin = f"{name} version {version}{_layer_of(subgraph, operation, layers)}"
         if name in _REFUSED:
             raise ExportError(f"The converted model has an operator that a phone lacks: {origin}")
+        if name in _DRAWS:
+            raise ExportError(f"The converted model draws random numbers at inference: {origin}")
         if target == "2.16" and version > VERSIONS.get(name, 0):
             newest = f"has it up to {VERSIONS[name]}" if name in VERSIONS else "does not have it"
             raise ExportError(

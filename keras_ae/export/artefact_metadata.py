@@ -110,7 +110,11 @@ def _variant(exportable: Exportable, quantize: str, content: bytes) -> str:
     In less than float32 the function is what the file says it is, and of its content.
     """
     part = getattr(exportable.model, "encoder", exportable.model)
-    digest = hashlib.sha256(json.dumps(_nameless(part.get_config()), default=str).encode())
+    try:
+        config = part.get_config()
+    except NotImplementedError:  # A subclass that cannot be saved can be exported.
+        config = {"class_name": type(part).__qualname__}
+    digest = hashlib.sha256(json.dumps(_nameless(config), default=str).encode())
     for weight in part.weights:
         values = np.ascontiguousarray(ops.convert_to_numpy(weight))
         digest.update(f"{values.dtype}{values.shape}".encode())

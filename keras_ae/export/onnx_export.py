@@ -113,20 +113,46 @@ def _convert(exportable: Exportable, opset: int) -> Any:
     tf2onnx = optional_import("tf2onnx", "export")
     onnx = optional_import("onnx", "export")
     (name,) = exportable.signatures
+    function = exportable.traced(name)
     try:
         graph, _ = tf2onnx.convert.from_function(
-            exportable.traced(name),
+            function,
             input_signature=[exportable.spec],
             opset=opset,
             custom_op_handlers={"Erfc": (_erfc, [])},
         )
+        _keep_constants(graph, function.get_concrete_function())
         # The converter only logs an operator that it does not know, and writes an invalid file.
         onnx.checker.check_model(graph, full_check=True)
+        _check_draws(graph)
+    except ExportError:
+        raise
     except Exception as error:  # Both raise many types.
         raise ExportError(
             f"{exportable.model.name!r} cannot be converted to ONNX opset {opset}: {error}"
         ) from error
     return graph
+
+
+def _check_draws(graph: Any) -> None:
+    for node in graph.graph.node:
+        if node.op_type.startswith("Random") or node.op_type in {"Bernoulli", "Multinomial"}:
+            raise ExportError(
+                f"The converted model draws random numbers at inference: {node.op_type} at "
+                f"{node.name!r}"
+            )
+
+
+def _keep_constants(graph: Any, function: Any) -> None:
+    """Make constants of inputs that are tensors of a layer's own, as Normalization has."""
+    numpy_helper = optional_import("onnx.numpy_helper", "export")
+    held = {inner.name: outer for outer, inner in function.graph.captures}
+    used = {name for node in graph.graph.node for name in node.input}
+    for given in [given for given in graph.graph.input if given.name in held]:
+        if given.name in used:
+            value = np.asarray(held[given.name])
+            graph.graph.initializer.append(numpy_helper.from_array(value, given.name))
+        graph.graph.input.remove(given)
 
 
 def _erfc(context: Any, node: Any, name: str, _: Any) -> None:
@@ -191,7 +217,10 @@ def _check_quantized(graph: Any, exportable: Exportable) -> None:
     for node in graph.graph.node:
         for name in node.input:
             kernel = kernels.get(name)
-            if kernel is not None and kernel.dtype == "float32" and kernel.size >= SMALL:
+            # Of one axis are biases, and the scales of units.
+            if kernel is None or kernel.ndim < 2 or kernel.size < SMALL:
+                continue
+            if kernel.dtype == "float32":
                 origin = of_layer(node.name, exportable.layer_names())
                 raise ExportError(
                     f"The model is not quantized: {node.op_type}{origin} has a float32 kernel of "

@@ -265,6 +265,25 @@ class BernoulliSampler(keras.layers.Layer):
         return keras.ops.cast(draw < keras.ops.sigmoid(inputs), "float32")
 
 
+class Own(keras.Model):
+    """Without a configuration, so that it cannot be saved."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.dense = keras.layers.Dense(units)
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+
+@every_export
+def test_an_encoder_that_cannot_be_saved_can_be_exported(kind, images, tmp_path):
+    decoder = keras.Sequential([keras.Input((8,)), keras.layers.Dense(20)])
+    model = keras_ae.Autoencoder(Own(8), decoder)
+    model(images)
+    assert EXPORTS[kind][0](model, tmp_path / "model", images).parity.max_abs_error < 1e-5
+
+
 @every_export
 def test_a_sampler_at_inference_is_an_error_and_the_old_file_stays(kind, images, tmp_path):
     path = tmp_path / "model"
@@ -277,6 +296,21 @@ def test_a_sampler_at_inference_is_an_error_and_the_old_file_stays(kind, images,
     ):
         EXPORTS[kind][0](model, path, images)
     assert contents(tmp_path) == before
+
+
+class TinyNoise(keras.layers.Layer):
+    """Too small to show in codes."""
+
+    def call(self, inputs):
+        return inputs + 1e-9 * tf.random.normal(tf.shape(inputs))
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_a_draw_that_changes_nothing_is_an_error_too(kind, images, tmp_path):
+    model = keras.Sequential([keras.Input((20,)), keras.layers.Dense(8), TinyNoise()])
+    with pytest.raises(export.ExportError, match="draws random numbers at inference: "):
+        EXPORTS[kind][0](model, tmp_path / "model", images)
+    assert not list(tmp_path.iterdir())
 
 
 @every_export

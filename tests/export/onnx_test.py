@@ -78,6 +78,22 @@ def test_static_rounds_nothing_but_the_inputs_of_layers(model, x, tmp_path):
     assert layers == ["Gemm", "MatMul"]
 
 
+@pytest.mark.parametrize("quantize", [None, "dynamic", "static"])
+def test_tensors_that_a_layer_holds_are_constants(quantize, x, tmp_path):
+    adapted = keras.layers.Normalization()
+    adapted.adapt(5 * x + 3)
+    # More units than a small kernel has values.
+    wide = keras.layers.Dense(1100, "relu")
+    model = keras.Sequential([keras.Input((64,)), adapted, wide, keras.layers.Dense(8)])
+    path = tmp_path / "model.onnx"
+    export.to_onnx(
+        model, path, x, quantize=quantize, calibration=x if quantize == "static" else None
+    )
+    assert [given.name for given in onnx.load(path).graph.input] == ["x"]
+    y = model.predict(x, verbose=0)
+    assert np.sqrt(np.mean((run(path, x) - y) ** 2) / np.mean(y**2)) < (0.1 if quantize else 1e-5)
+
+
 def test_static_reaches_convolutions_and_dynamic_is_refused_for_them(convolutional, tmp_path):
     x = np.random.default_rng(0).random((40, 8, 8, 1)).astype("float32")
     path = tmp_path / "model.onnx"
