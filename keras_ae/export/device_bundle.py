@@ -77,8 +77,8 @@ def to_device_bundle(
         samples: Images to try it with, of the same size, kept with the codes and neighbours that a
             reader must find; `None` for the first 16 of `images`.
         label_names: Names of the classes 0, 1, ..., or `None` for their numbers.
-        divisor: Number > 0; see above.
-        offset: A finite number; see above.
+        divisor: Number from 1e-30 to 1e30; see above.
+        offset: Number from -1e30 to 1e30; see above.
         quantize: As in `to_tflite`; for `"int8"` the images calibrate it.
         k: How many neighbours of each sample are kept, >= 1.
         thumbnail: Longest side of a thumbnail in pixels, >= 1; larger images are made smaller.
@@ -109,8 +109,13 @@ def to_device_bundle(
             f"Received: samples of {samples.shape[1:]}"
         )
     names, numbers = _check_labels(labels, label_names, len(images))
-    check_number("divisor", divisor, minimum=0, exclusive=True)
-    check_number("offset", offset)
+    # In single precision neither may be lost.
+    check_number("divisor", divisor, minimum=1e-30, maximum=1e30)
+    check_number("offset", offset, minimum=-1e30, maximum=1e30)
+    if not callable(make_index):
+        raise ValueError(
+            f"make_index must be keras_ae.HammingIndex. Received: make_index={make_index!r}"
+        )
     k = check_integer("k", k, minimum=1)
     check_integer("thumbnail", thumbnail, minimum=1)
     shape = input_shape(model)
@@ -223,8 +228,9 @@ def _check_labels(
             f"Received: labels with dtype={numbers.dtype}, shape={numbers.shape}"
         )
     classes = int(numbers.max()) + 1
+    is_text = isinstance(names, str)
     names = [str(i) for i in range(classes)] if names is None else list(names)
-    if len(names) < classes or not all(isinstance(name, str) for name in names):
+    if len(names) < classes or is_text or not all(isinstance(name, str) for name in names):
         raise ValueError(
             f"label_names must be texts, one for each of {classes} classes. "
             f"Received: label_names={names!r}"
