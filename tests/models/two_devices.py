@@ -6,15 +6,11 @@ import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-(cpu,) = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-import keras  # noqa: E402
-
-import keras_ae  # noqa: E402
+import keras_ae
 
 Dense = keras.layers.Dense
 
@@ -65,6 +61,9 @@ MODELS = {
 
 
 def main() -> None:
+    # Before anything is computed.
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     x = np.random.default_rng(0).random((70, 12)).astype("float32")
     directions = np.random.default_rng(1).normal(size=(70, 2, 12)).astype("float32")
     # One for all: each numbers what its devices say to each other.
