@@ -58,6 +58,10 @@ class Corruption(keras.layers.Layer):
         """Return a number in [0, 1) for each element of `inputs`, fine enough for any rate."""
         return keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
 
+    def normal(self, inputs: Tensor) -> Tensor:
+        """Return a number from N(0, 1) for each element of `inputs`, float32."""
+        return keras.random.normal(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 

@@ -56,5 +56,4 @@ class GaussianCorruption(Corruption):
         self.stddev = float(stddev)
 
     def corrupt(self, inputs: Tensor) -> Tensor:
-        noise = keras.random.normal(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
-        return inputs + ops.cast(self.level * noise, inputs.dtype)
+        return inputs + ops.cast(self.level * self.normal(inputs), inputs.dtype)

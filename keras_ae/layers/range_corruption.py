@@ -58,7 +58,6 @@ class RangeCorruption(Corruption):
         self.fraction = float(fraction)
 
     def corrupt(self, inputs: Tensor) -> Tensor:
-        noise = keras.random.normal(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
         # The initial value is for an empty batch, which a replica can get.
         largest = ops.max(ops.cast(ops.abs(inputs), "float32"), initial=0.0)
-        return inputs + ops.cast(self.level * largest * noise, inputs.dtype)
+        return inputs + ops.cast(self.level * largest * self.normal(inputs), inputs.dtype)

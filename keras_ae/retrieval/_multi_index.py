@@ -174,12 +174,8 @@ def nearest_in_tables(
     Returns:
         Rows and distances `(q, k)`, and which of the queries are left to a scan.
     """
-    cap = cap_of(tables)
-    rows, distances = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.int32)
-    costs = np.zeros(len(queries), np.int64)
-    arrays = (tables.widths, tables.offsets, tables.codes, tables.rows)
-    _nearest(*arrays, _FLIPS, _STARTS, queries, bits, k, cap, rows, distances, costs)
-    return rows, distances, costs > cap
+    rows, distances, costs = _search(tables, queries, bits, k)
+    return rows, distances, costs > cap_of(tables)
 
 
 def within_tables(
@@ -198,12 +194,20 @@ def within_tables(
 
 def share_seen(tables: Tables, queries: Words, bits: int, k: int) -> float:
     """Return what share of all codes a query takes a look at, as a mean, up to the cap."""
-    costs = np.zeros(len(queries), np.int64)
+    _, _, costs = _search(tables, queries, bits, k)
+    return float(costs.mean()) / tables.codes.shape[1]
+
+
+def _search(
+    tables: Tables, queries: Words, bits: int, k: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Return rows and distances `(q, k)`, and what each query took: more than the cap without."""
     rows, distances = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.int32)
+    costs = np.zeros(len(queries), np.int64)
     arrays = (tables.widths, tables.offsets, tables.codes, tables.rows)
     cap = cap_of(tables)
     _nearest(*arrays, _FLIPS, _STARTS, queries, bits, k, cap, rows, distances, costs)
-    return float(costs.mean()) / tables.codes.shape[1]
+    return rows, distances, costs
 
 
 def cap_of(tables: Tables) -> int:
