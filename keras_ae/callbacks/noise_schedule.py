@@ -15,8 +15,9 @@ class NoiseSchedule(keras.callbacks.Callback):
     `level = schedule(epoch)`, with epochs counted from 0
 
     Training that begins with much noise, which shows the coarse features of the data, and goes on
-    with less finds finer ones too. The level appears in `history` as the layer calls it: `stddev`
-    or `rate`. After the training the layer keeps the last one, and a saved model does too.
+    with less finds finer ones too. The level appears in `history` as the layer calls it: `stddev`,
+    `rate` or `fraction`; if that name is taken, with the layer's name and `_` before it. After the
+    training the layer keeps the last one, and a saved model does too.
 
     The level is a weight of the layer: nothing is traced or compiled again.
 
@@ -79,4 +80,5 @@ class NoiseSchedule(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the level of the epoch."""
         if logs is not None:
-            logs[self.layer.level_name] = float(self.layer.level)
+            name = self.layer.level_name
+            logs[f"{self.layer.name}_{name}" if name in logs else name] = float(self.layer.level)

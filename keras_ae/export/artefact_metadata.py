@@ -77,31 +77,28 @@ def describe(
     content: bytes,
     preprocessing: str,
     **more: Any,
-) -> str:
-    """Return the metadata of an artefact, which has this content without them, as JSON."""
+) -> dict[str, Any]:
+    """Return the metadata of an artefact, which has this content without them."""
     bits = exportable.bits
-    return json.dumps(
-        {
-            "variant": _variant(exportable, quantize, content),
-            "bits": bits,
-            "bit_order": None if bits is None else "little",
-            "threshold": None if bits is None else 0.0,
-            "input": {
-                "name": exportable.spec.name,
-                "shape": exportable.spec.shape.as_list(),
-                "dtype": exportable.spec.dtype.name,
-                "range": [float(exportable.inputs.min()), float(exportable.inputs.max())],
-            },
-            "preprocessing": preprocessing,
-            "signatures": {name: s.output for name, s in exportable.signatures.items()},
-            "quantize": quantize,
-            "batch": exportable.spec.shape[0],
-            "versions": {name: version(name) for name in ("keras-ae", "keras", "tensorflow")},
-            "parity": asdict(parity),
-            **more,
+    return {
+        "variant": _variant(exportable, quantize, content),
+        "bits": bits,
+        "bit_order": None if bits is None else "little",
+        "threshold": None if bits is None else 0.0,
+        "input": {
+            "name": exportable.spec.name,
+            "shape": exportable.spec.shape.as_list(),
+            "dtype": exportable.spec.dtype.name,
+            "range": [float(exportable.inputs.min()), float(exportable.inputs.max())],
         },
-        indent=1,
-    )
+        "preprocessing": preprocessing,
+        "signatures": {name: s.output for name, s in exportable.signatures.items()},
+        "quantize": quantize,
+        "batch": exportable.spec.shape[0],
+        "versions": {name: version(name) for name in ("keras-ae", "keras", "tensorflow")},
+        "parity": asdict(parity),
+        **more,
+    }
 
 
 def _variant(exportable: Exportable, quantize: str, content: bytes) -> str:

@@ -1,5 +1,6 @@
 """Export to ONNX, for onnxruntime and browsers."""
 
+import json
 import tempfile
 from os import PathLike
 from pathlib import Path
@@ -102,7 +103,8 @@ def to_onnx(
         precision = quantize or "float32"
         entry = graph.metadata_props.add()
         entry.key = KEY
-        entry.value = describe(exportable, parity, precision, content, preprocessing, opset=opset)
+        described = describe(exportable, parity, precision, content, preprocessing, opset=opset)
+        entry.value = json.dumps(described, indent=1)
         content = graph.SerializeToString()
         temporary.write_bytes(content)
     operators = tuple(sorted({node.op_type for node in graph.graph.node}))

@@ -65,7 +65,7 @@ def measure(
         ExportError: An output has another shape, is not finite, or differs by more than rounding
             explains; a flipped bit's logit is not near 0.
     """
-    expected, logits = exportable.expected(), exportable.logits()
+    expected, logits = exportable.expected, exportable.logits()
     equal_bits = equal_codes = margin = distinct = overlap = error = None
     for name, signature in exportable.signatures.items():
         ours, theirs = expected[name], actual[name]

@@ -1,5 +1,6 @@
 """Export to a TensorFlow SavedModel, for TF Serving."""
 
+import json
 import os
 import subprocess
 import sys
@@ -89,8 +90,8 @@ def to_saved_model(
             _write_warmup(exportable, temporary / WARMUP)
             actual, seconds, operators = _run(temporary, exportable)
             parity = measure(exportable, actual, seconds)
-            text = describe(exportable, parity, "float32", b"", preprocessing, version=number)
-            (temporary / SAVED_MODEL_FILE).write_text(text)
+            described = describe(exportable, parity, "float32", b"", preprocessing, version=number)
+            (temporary / SAVED_MODEL_FILE).write_text(json.dumps(described, indent=1))
             size = sum(file.stat().st_size for file in temporary.rglob("*") if file.is_file())
     finally:
         if is_new and not any(path.iterdir()):

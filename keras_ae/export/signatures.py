@@ -48,27 +48,14 @@ class Exportable:
         spec: Its one input, with any number of examples or a fixed one.
         signatures: The functions to export; the first is the one for queries.
         inputs: Inputs to compare on, `(n, ...)`.
+        expected: Keras's output of each signature on the inputs.
     """
 
     model: keras.Model
     spec: tf.TensorSpec
     signatures: dict[str, Signature]
     inputs: FloatArray
-
-    def expected(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return Keras's output of each signature on the inputs, or raise an ExportError."""
-        x = ops.convert_to_tensor(self.inputs)
-        first, second = (
-            {name: ops.convert_to_numpy(s.function(x)) for name, s in self.signatures.items()}
-            for _ in range(2)
-        )
-        for name in first:
-            if not np.allclose(first[name], second[name], rtol=1e-3, equal_nan=True):
-                raise ExportError(
-                    f"{self.model.name!r} returns something else each time: a layer of {name!r} "
-                    "draws random numbers at inference, which it should in training alone"
-                )
-        return first
+    expected: dict[str, np.ndarray[Any, Any]]
 
     def logits(self) -> FloatArray | None:
         """Return what the codes are the signs of, where the model can tell."""
@@ -143,6 +130,7 @@ def prepare(
 
     Raises:
         ValueError: An argument is not as above.
+        ExportError: The model draws random numbers at inference.
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"model must be a keras.Model. Received: model={model!r}")
@@ -161,7 +149,25 @@ def prepare(
         raise ValueError(
             f"signatures must name some of {tuple(available)}. Received: signatures={names}"
         )
-    return Exportable(model, spec, {name: available[name] for name in names}, inputs)
+    found = {name: available[name] for name in names}
+    return Exportable(model, spec, found, inputs, _expected(model, found, inputs))
+
+
+def _expected(
+    model: keras.Model, signatures: dict[str, Signature], inputs: FloatArray
+) -> dict[str, np.ndarray[Any, Any]]:
+    x = ops.convert_to_tensor(inputs)
+    first, second = (
+        {name: ops.convert_to_numpy(s.function(x)) for name, s in signatures.items()}
+        for _ in range(2)
+    )
+    for name in first:
+        if not np.allclose(first[name], second[name], rtol=1e-3, equal_nan=True):
+            raise ExportError(
+                f"{model.name!r} returns something else each time: a layer of {name!r} "
+                "draws random numbers at inference, which it should in training alone"
+            )
+    return first
 
 
 def _signatures(model: keras.Model, part: keras.layers.Layer | None = None) -> dict[str, Signature]:

@@ -74,7 +74,9 @@ def to_tflite(
         index: A `HammingIndex` of 1 to 250,000 codes, of at most 248 bits and with ids below 2^31,
             to put into the file, at `bits + 8` bytes a code. The file then has the signature
             `search`, from `x` to `ids` and `distances`, int32 `(n, k)`: what the index finds for
-            the codes of `encode`. A larger index is faster, and smaller, beside the file.
+            the codes of `encode`. Only a `SemanticHasher` can have it: the signature ends in -1
+            and 1, not in the packed bits of `PackBits`. A larger index is faster, and smaller,
+            beside the file.
         k: How many neighbours `search` returns, >= 1; all of an index that has fewer.
 
     Returns:
@@ -130,13 +132,14 @@ def to_tflite(
         more: dict[str, Any] = {"target_runtime": target_runtime}
         if index is not None:
             more["search"] = add_search(file, index, k)
-        text = describe(exportable, parity, quantize, content, preprocessing, **more)
-        variant = json.loads(text)["variant"]
+        described = describe(exportable, parity, quantize, content, preprocessing, **more)
+        variant = described["variant"]
         if index is not None and index.variant not in {None, variant}:
             raise ValueError(
                 f"index must be made of the codes of this file, variant={variant!r}. "
                 f"Received: index with variant={index.variant!r}"
             )
+        text = json.dumps(described, indent=1)
         content = _flatbuffer.with_metadata(file, text.encode())
         # The bytes that are written are those that run.
         interpreter = interpreters.Interpreter(model_content=content)

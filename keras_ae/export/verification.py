@@ -106,20 +106,19 @@ def _matched(
 ) -> tuple[Exportable, dict[str, Function]]:
     """Return the model's functions that the artefact has, and the artefact's by the same names."""
     whole = prepare(model, inputs, None)
-    expected = whole.expected()
     found = {}
     for name, function in artefact.functions.items():
-        if name in expected:
+        if name in whole.expected:
             found[name] = function
             continue
         output = function(whole.inputs[:1])
-        for candidate, value in expected.items():
+        for candidate, value in whole.expected.items():
             if (output.shape[1:], output.dtype) == (value.shape[1:], value.dtype):
                 found.setdefault(candidate, function)
                 break
     if not found:
         raise ValueError(
-            f"path must have a function that returns what one of {tuple(expected)} does. "
+            f"path must have a function that returns what one of {tuple(whole.expected)} does. "
             f"Received: path={str(path)!r} with {tuple(artefact.functions)}"
         )
     signatures = {name: s for name, s in whole.signatures.items() if name in found}

@@ -19,7 +19,7 @@ class RangeCorruption(Corruption):
     An integer runtime has one step for all activations of a layer, the largest of them over 127 or
     255: outliers cost every other unit its precision. The gradient flows through the maximum, so
     that a model behind this layer learns to do without outliers, and to rely on many units rather
-    than a few. Put it after hidden layers; 0.05 is some forty times the rounding of int8.
+    than a few. Put it after hidden layers; 0.05 is some forty times the rounding to 256 levels.
 
     The present fraction is the weight `level`, which `callbacks.NoiseSchedule` changes.
 

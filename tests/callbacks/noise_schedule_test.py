@@ -101,6 +101,18 @@ def test_a_training_that_goes_on_goes_on_with_the_schedule():
     assert history["rate"] == pytest.approx(LEVELS[1:3])
 
 
+def test_two_layers_with_levels_of_one_name_are_both_recorded():
+    first, second = (keras_ae.RangeCorruption(0.1, name=name) for name in ("first", "second"))
+    model = keras.Sequential([keras.Input((4,)), first, Identity(), second])
+    model.compile("sgd", "mse")
+    x = np.ones((8, 4))
+    schedules = [NoiseSchedule(layer, lambda epoch, by=by: by / (1 + epoch))
+                 for layer, by in ((first, 0.5), (second, 0.25))]  # fmt: skip
+    history = model.fit(x, x, epochs=2, callbacks=schedules, verbose=0).history
+    assert history["fraction"] == [0.5, 0.25]
+    assert history["second_fraction"] == [0.25, 0.125]
+
+
 @pytest.mark.parametrize("bad", [1.5, -0.1, float("nan"), None, "0.5", [0.5]])
 def test_refuses_a_level_out_of_range(bad):
     noise = keras_ae.MaskingCorruption(0.1)
