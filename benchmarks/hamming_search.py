@@ -1,4 +1,4 @@
-"""Exact Hamming search: HammingIndex against FAISS IndexBinaryFlat, both on one thread.
+"""Exact Hamming search: HammingIndex against FAISS IndexBinaryFlat and USearch, on one thread.
 
     python benchmarks/hamming_search.py --rows 1000000
     python benchmarks/hamming_search.py --rows 10000000 --bits 64
@@ -6,7 +6,8 @@
 
 Times are medians of runs that take turns, so that a slow moment of the machine hits all. FAISS runs
 at the SIMD level at which it is fastest here, which is tried first. Answers are compared before
-anything is timed. Needs `pip install faiss-cpu`.
+anything is timed. USearch searches exactly in the first table, and by its graph of neighbours
+(HNSW), whose recall stands beside its time, in the second. Needs `pip install faiss-cpu usearch`.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,9 @@ from keras_ae.retrieval import HammingIndex
 Codes = npt.NDArray[np.uint8]
 NEIGHBOURS = 10
 REPEATS = {1: 51, 32: 11, 1000: 3}
+# Beyond these it takes too long.
+MOST_QUERIES_OF_USEARCH = 32
+MOST_ROWS_IN_GRAPH = 1_000_000
 LEVELS = ("", "generic", "avx2", "avx512")
 ENGINES = ("FAISS", "scan", "multi_index")
 PROBE = """
@@ -90,46 +95,14 @@ def main() -> None:
         print(peak(arguments.memory, arguments.rows, arguments.bits[0]))
         return
     faiss, level = import_faiss(arguments.bits[0])
-    print(f"{NEIGHBOURS} neighbours, one thread; FAISS {faiss.__version__}, SIMD level: {level}")
-
+    print(
+        f"{NEIGHBOURS} neighbours, one thread; FAISS {faiss.__version__}, SIMD level: {level}; "
+        f"USearch {version('usearch')}"
+    )
     print(f"\n{arguments.rows:,} random codes\n")
-    print("| bits | queries | FAISS, ms | scan, ms | scan over FAISS |\n|---|---|---|---|---|")
-    for bits in arguments.bits:
-        codes, queries = random_codes(arguments.rows, bits), random_codes(1000, bits, seed=1)
-        flat, index = flat_index(faiss, codes), filled(codes, "scan")
-        for count in arguments.queries:
-            compare(flat, index, queries[:count])
-            theirs, ours = medians(
-                REPEATS.get(count, 5),
-                partial(flat.search, queries[:count], NEIGHBOURS),
-                partial(index.search, queries[:count], NEIGHBOURS),
-            )
-            print(f"| {bits} | {count} | {theirs:.3f} | {ours:.3f} | {ours / theirs:.3f} |")
-
+    time_scans(faiss, arguments.rows, arguments.bits, arguments.queries)
     print("\nCodes of 64 bits, one query at a time, microseconds a query\n")
-    print("| codes | rows | FAISS | scan | multi_index | auto | auto over FAISS | auto chose |")
-    print("|---|---|---|---|---|---|---|---|")
-    kinds = {
-        "clustered": clustered_codes(arguments.rows),
-        "random": (random_codes(arguments.rows, 64), random_codes(1000, 64, seed=1)),
-    }
-    if arguments.data:
-        kinds["MNIST, learned"] = learned_codes(arguments.data)
-    for kind, (codes, queries) in kinds.items():
-        flat = flat_index(faiss, codes)
-        indexes = [filled(codes, method) for method in ("scan", "multi_index", "auto")]
-        indexes[2].search(queries[:1000], NEIGHBOURS)  # So many, and it makes its choice.
-        for index in indexes:
-            compare(flat, index, queries[:200])
-        functions = [
-            partial(one_by_one, search, queries[:50])
-            for search in (flat.search, *(index.search for index in indexes))
-        ]
-        times = [20 * milliseconds for milliseconds in medians(5, *functions)]
-        cells = [kind, f"{len(codes):,}", *(f"{time:.1f}" for time in times)]
-        cells += [f"{times[3] / times[0]:.3f}", indexes[2].why.split(":")[0]]
-        print(f"| {' | '.join(cells)} |", flush=True)
-
+    time_methods(faiss, arguments.rows, arguments.data)
     print("\nPeak memory above that of the codes alone, bytes a code, 64 bits\n")
     print("| FAISS | scan | multi_index |\n|---|---|---|")
     cells = []
@@ -139,6 +112,62 @@ def main() -> None:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         cells.append(f"{float(done.stdout):.0f}")
     print(f"| {' | '.join(cells)} |")
+
+
+def time_scans(faiss: Any, rows: int, widths: list[int], counts: list[int]) -> None:
+    print("| bits | queries | FAISS, ms | USearch, ms | scan, ms | scan over FAISS |")
+    print("|---|---|---|---|---|---|")
+    for bits in widths:
+        codes, queries = random_codes(rows, bits), random_codes(1000, bits, seed=1)
+        flat, index = flat_index(faiss, codes), filled(codes, "scan")
+        for count in counts:
+            asked = queries[:count]
+            compare(flat, index.search(asked, NEIGHBOURS).distances, asked)
+            theirs, ours = medians(
+                REPEATS.get(count, 5),
+                partial(flat.search, asked, NEIGHBOURS),
+                partial(index.search, asked, NEIGHBOURS),
+            )
+            other = ""
+            if count <= MOST_QUERIES_OF_USEARCH:
+                compare(flat, usearch_exact(codes, asked), asked)
+                other = f"{medians(3, partial(usearch_exact, codes, asked))[0]:.3f}"
+            print(
+                f"| {bits} | {count} | {theirs:.3f} | {other} | {ours:.3f} | {ours / theirs:.3f} |"
+            )
+
+
+def time_methods(faiss: Any, rows: int, data: Path | None) -> None:
+    print(
+        "| codes | rows | FAISS | USearch's graph | its recall | scan | multi_index | auto "
+        "| auto over FAISS | auto chose |\n|---|---|---|---|---|---|---|---|---|---|"
+    )
+    kinds = {
+        "clustered": clustered_codes(rows),
+        "random": (random_codes(rows, 64), random_codes(1000, 64, seed=1)),
+    }
+    if data:
+        kinds["MNIST, learned"] = learned_codes(data)
+    for kind, (codes, queries) in kinds.items():
+        flat = flat_index(faiss, codes)
+        indexes = [filled(codes, method) for method in ("scan", "multi_index", "auto")]
+        indexes[2].search(queries[:1000], NEIGHBOURS)  # So many, and it makes its choice.
+        for index in indexes:
+            compare(flat, index.search(queries[:200], NEIGHBOURS).distances, queries[:200])
+        searches = [flat.search, *(index.search for index in indexes)]
+        recall = ""
+        if len(codes) <= MOST_ROWS_IN_GRAPH:
+            graph = usearch_graph(codes)
+            expected, _ = flat.search(queries, NEIGHBOURS)
+            found = graph(queries, NEIGHBOURS).distances
+            recall = f"{np.mean(found <= expected[:, -1:]):.3f}"
+            searches.append(graph)
+        functions = [partial(one_by_one, search, queries[:50]) for search in searches]
+        times = [20 * milliseconds for milliseconds in medians(5, *functions)]
+        theirs, scan, tables, auto, *other = (f"{time:.1f}" for time in times)
+        cells = [kind, f"{len(codes):,}", theirs, *(other or [""]), recall, scan, tables, auto]
+        cells += [f"{times[3] / times[0]:.3f}", indexes[2].why.split(":")[0]]
+        print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def random_codes(rows: int, bits: int, seed: int = 0) -> Codes:
@@ -185,10 +214,26 @@ def filled(codes: Codes, method: str) -> HammingIndex:
     return index
 
 
-def compare(flat: Any, index: HammingIndex, queries: Codes) -> None:
+def compare(flat: Any, distances: npt.NDArray[Any], queries: Codes) -> None:
     expected, _ = flat.search(queries, NEIGHBOURS)
-    if not np.array_equal(index.search(queries, NEIGHBOURS).distances, expected):
-        raise SystemExit("HammingIndex and FAISS disagree on distances")
+    if not np.array_equal(distances, expected):
+        raise SystemExit("An exact search and FAISS disagree on distances")
+
+
+def usearch_exact(codes: Codes, queries: Codes) -> npt.NDArray[Any]:
+    from usearch.index import MetricKind, search
+
+    found = search(codes, queries, NEIGHBOURS, MetricKind.Hamming, exact=True, threads=1)
+    return np.asarray(found.distances).reshape(len(queries), NEIGHBOURS)
+
+
+def usearch_graph(codes: Codes) -> Callable[[Codes, int], Any]:
+    """Return the search in a graph with USearch's default settings, built on all cores."""
+    from usearch.index import Index, MetricKind
+
+    index = Index(ndim=8 * codes.shape[1], metric=MetricKind.Hamming, dtype="b1")
+    index.add(np.arange(len(codes)), codes)
+    return partial(index.search, threads=1)
 
 
 def one_by_one(search: Callable[[Codes, int], Any], queries: Codes) -> None:

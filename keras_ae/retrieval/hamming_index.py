@@ -45,7 +45,8 @@ class HammingIndex:
     Args:
         bits: Bits in a code, a positive multiple of 8.
         variant: Name of what encodes the codes, `read_metadata(path)["variant"]` of an artefact,
-            kept in the file so that a program can refuse to search with the codes of another.
+            not empty, or `None`; kept in the file so that a program can refuse to search with the
+            codes of another.
         method: `"auto"`, `"scan"` or `"multi_index"`.
 
     Raises:

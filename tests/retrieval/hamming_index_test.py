@@ -82,8 +82,8 @@ def assert_radius(index, codes, ids, queries, radius):
 cases = given(
     seed=st.integers(0, 2**32 - 1),
     kind=st.sampled_from(KINDS),
-    n=st.integers(0, 600),
-    bits=st.sampled_from(WIDTHS),
+    n=st.one_of(st.integers(0, 600), st.integers(0, 5000)),
+    bits=st.one_of(st.sampled_from(WIDTHS), st.integers(1, 64).map(lambda octets: 8 * octets)),
     q=st.integers(0, 5),
     tables=st.booleans(),
 )
