@@ -14,6 +14,8 @@ package=org.kerasae.demo
 min_sdk=23
 target_sdk=34
 
+rm -f "$apk"
+
 say() { echo "== $*"; }
 for tool in java javac mvn aapt2 zipalign apksigner dexdump zip unzip keytool; do
     command -v $tool >/dev/null || { echo "$tool is missing: see the head of $0"; exit 1; }
@@ -44,7 +46,7 @@ aapt2 compile --dir "$app/res" -o "$work/resources.zip"
 # What is mapped into memory has to be stored as it is.
 aapt2 link -I "$android" --manifest "$work/AndroidManifest.xml" --java "$work/generated" \
     --min-sdk-version $min_sdk --target-sdk-version $target_sdk --version-code 1 --version-name 1.0 \
-    --debug-mode -A "$work/assets" -0 .tflite -0 .safetensors -0 .json \
+    --debug-mode -A "$work/assets" --no-compress-regex '\.(tflite|safetensors|json)$' \
     -o "$work/app.apk" "$work/resources.zip"
 
 say "Compile the app"
@@ -72,7 +74,7 @@ zipalign -f -p 4 "$work/app.apk" "$work/aligned.apk"
 keystore=$build/debug.keystore
 test -f "$keystore" || keytool -genkeypair -keystore "$keystore" -storepass android -alias debug \
     -keypass android -keyalg RSA -validity 10000 -dname "CN=Debug" >/dev/null 2>&1
-apksigner sign --ks "$keystore" --ks-pass pass:android --min-sdk-version $min_sdk \
+apksigner sign --ks "$keystore" --ks-pass pass:android --v4-signing-enabled false --min-sdk-version $min_sdk \
     --out "$apk" "$work/aligned.apk"
 
 say "Check"
@@ -95,8 +97,8 @@ for method in onCreate onSaveInstanceState onRetainNonConfigurationInstance; do
     grep -qF "'$method'" "$work/methods.txt" || { echo "MainActivity has no $method"; exit 1; }
 done
 unzip -v "$apk" >"$work/listing.txt"
-for name in resources.arsc assets/bundle/model.tflite assets/bundle/index.safetensors \
-    lib/arm64-v8a/libtensorflowlite_jni.so lib/x86_64/libtensorflowlite_jni.so; do
-    grep -q " Stored .* $name$" "$work/listing.txt" || { echo "$name is compressed"; exit 1; }
-done
+if grep -E " (resources\.arsc|(assets|lib)/.*)$" "$work/listing.txt" | grep -v " Stored "; then
+    echo "These are compressed, and cannot be mapped into memory"
+    exit 1
+fi
 say "$apk: $(du -h "$apk" | cut -f1)"

@@ -15,7 +15,7 @@ import java.util.Arrays;
  * <p>The library is named by the system property {@code litert}; Python's package ai-edge-litert
  * has it as libLiteRt.so.
  */
-final class LiteRtEncoder implements Encoder {
+public final class LiteRtEncoder implements Encoder {
     private static final int CPU = 1;
     private static final int READ = 0;
     private static final int WRITE = 1;
@@ -32,7 +32,7 @@ final class LiteRtEncoder implements Encoder {
     private final Pointer output;
     private final int codeBytes;
 
-    LiteRtEncoder(Bundle bundle) throws IOException {
+    public LiteRtEncoder(Bundle bundle) throws IOException {
         String path = System.getProperty("litert");
         if (path == null) {
             throw new IOException("name LiteRT's library: mvn test -Dlitert=/path/to/libLiteRt.so");
