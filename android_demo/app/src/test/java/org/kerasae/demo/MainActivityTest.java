@@ -2,10 +2,12 @@ package org.kerasae.demo;
 
 import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertNotNull;
+import static org.junit.Assert.assertNotSame;
 import static org.junit.Assert.assertTrue;
 import static org.robolectric.Shadows.shadowOf;
 
 import android.content.Intent;
+import android.content.res.Configuration;
 import android.graphics.Bitmap;
 import android.graphics.Canvas;
 import android.graphics.Color;
@@ -102,12 +104,17 @@ public class MainActivityTest {
         touch(canvas, MotionEvent.ACTION_UP, .45f, .85f);
     }
 
-    /** Draws the whole screen into a file, to be looked at. */
-    private void keep(String name) throws IOException {
+    private Bitmap screen() {
         View root = controller.get().getWindow().getDecorView();
         Bitmap bitmap = Bitmap.createBitmap(
                 root.getWidth(), root.getHeight(), Bitmap.Config.ARGB_8888);
         root.draw(new Canvas(bitmap));
+        return bitmap;
+    }
+
+    /** Draws the whole screen into a file, to be looked at. */
+    private void keep(String name) throws IOException {
+        Bitmap bitmap = screen();
         File file = new File(System.getProperty("pictures"), "android_" + name + ".png");
         try (FileOutputStream stream = new FileOutputStream(file)) {
             assertTrue(bitmap.compress(Bitmap.CompressFormat.PNG, 100, stream));
@@ -132,13 +139,16 @@ public class MainActivityTest {
 
     @Test
     public void aStrokeFindsNeighboursAndSurvivesARotation() throws IOException {
-        start();
+        MainActivity before = start();
         drawASeven();
         awaitNeighbours();
         String first = group(R.id.neighbours).getChildAt(0).getContentDescription().toString();
         keep("drawn");
-        RuntimeEnvironment.setQualifiers("+land");
-        controller.configurationChange();
+        Configuration turned = new Configuration(before.getResources().getConfiguration());
+        RuntimeEnvironment.setQualifiers("w740dp-h360dp-land-xhdpi");
+        turned.orientation = Configuration.ORIENTATION_LANDSCAPE;
+        controller.configurationChange(turned).visible();
+        assertNotSame(before, controller.get());
         awaitNeighbours();
         assertEquals(
                 first, group(R.id.neighbours).getChildAt(0).getContentDescription().toString());
@@ -157,11 +167,8 @@ public class MainActivityTest {
         drawASeven();
         awaitNeighbours();
         keep("dark");
-        View root = controller.get().getWindow().getDecorView();
-        Bitmap bitmap = Bitmap.createBitmap(
-                root.getWidth(), root.getHeight(), Bitmap.Config.ARGB_8888);
-        root.draw(new Canvas(bitmap));
-        assertTrue(Color.luminance(bitmap.getPixel(5, root.getHeight() - 5)) < .1);
+        Bitmap screen = screen();
+        assertTrue(Color.luminance(screen.getPixel(5, screen.getHeight() - 5)) < .1);
     }
 
     @Test
