@@ -1,0 +1,186 @@
+import { Bundle } from "./bundle.js";
+import { Drawing } from "./drawing.js";
+import { Encoder } from "./encoder.js";
+import { fit } from "./pixels.js";
+
+const NEIGHBOURS = 12;
+const SAMPLES = 16;
+// Enough for any model here, and little enough for any phone.
+const LARGEST = 1024;
+const CACHE = "keras_ae";
+
+const element = (id) => document.getElementById(id);
+const count = new Intl.NumberFormat("en");
+let bundle;
+let encoder;
+// Of several asked for, only the last is answered.
+let asked = 0;
+
+function say(text) {
+  element("status").textContent = text;
+}
+
+function fail(error) {
+  console.error(error);
+  const alert = element("error");
+  alert.textContent = error?.message ?? String(error);
+  alert.hidden = false;
+}
+
+/** Runs what a person has asked for, and shows what goes wrong. */
+async function attempt(action) {
+  element("error").hidden = true;
+  try {
+    await action();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+/** Shows values from 0 to 255 on a canvas, pixel by pixel: what is seen is what is compared. */
+function show(canvas, { pixels, width, height, channels }) {
+  canvas.width = width;
+  canvas.height = height;
+  const data = new Uint8ClampedArray(4 * width * height);
+  for (let i = 0; i < width * height; i++) {
+    for (let channel = 0; channel < 3; channel++) {
+      data[4 * i + channel] = pixels[channels * i + (channel % channels)];
+    }
+    data[4 * i + 3] = 255;
+  }
+  canvas.getContext("2d").putImageData(new ImageData(data, width, height), 0, 0);
+  return canvas;
+}
+
+async function find(pixels) {
+  const number = ++asked;
+  const { height, width, channels } = bundle;
+  show(element("taken"), { pixels, width, height, channels });
+  const start = performance.now();
+  const code = await encoder.encode(bundle.input(pixels));
+  const encoded = performance.now();
+  const found = bundle.index.search(code, NEIGHBOURS);
+  const end = performance.now();
+  if (number !== asked) {
+    return;
+  }
+  const [encoding, search] = [encoded - start, end - encoded].map((time) => time.toFixed(2));
+  const size = count.format(bundle.index.size);
+  say(`Encoded in ${encoding} ms; ${size} codes searched in ${search} ms`);
+  element("neighbours").replaceChildren(
+    ...Array.from(found.ids, (id, rank) => neighbour(rank, id, found.distances[rank])),
+  );
+}
+
+function neighbour(rank, id, distance) {
+  const label = bundle.label(id);
+  const name = label ?? `image ${id}`;
+  const canvas = show(document.createElement("canvas"), bundle.thumbnail(id));
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `Neighbour ${rank + 1}, ${name}`);
+  const text = document.createElement("span");
+  text.textContent = `${label === null ? "" : `${label}: `}${distance} bits`;
+  const item = document.createElement("li");
+  item.append(canvas, text);
+  return item;
+}
+
+async function pick(file) {
+  let image;
+  try {
+    image = await createImageBitmap(file);
+  } catch {
+    throw new Error(`This image cannot be read: ${file.name}`);
+  }
+  const scale = Math.min(1, LARGEST / Math.max(image.width, image.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(image.width * scale));
+  canvas.height = Math.max(1, Math.round(image.height * scale));
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  image.close();
+  const picture = context.getImageData(0, 0, canvas.width, canvas.height);
+  const pixels = fit(picture, bundle.width, bundle.height, bundle.channels);
+  await find(element("invert").checked ? pixels.map((value) => 255 - value) : pixels);
+}
+
+function clear(drawing) {
+  asked++;
+  drawing.clear();
+  element("neighbours").replaceChildren();
+  element("taken").width = 0;
+  ready();
+}
+
+function ready() {
+  const size = count.format(bundle.index.size);
+  say(`${size} codes of ${bundle.index.bits} bits. Draw, pick or choose a sample.`);
+}
+
+function showSamples(drawing) {
+  const { height, width, channels } = bundle;
+  for (let i = 0; i < Math.min(bundle.samples, SAMPLES); i++) {
+    const { pixels } = bundle.sample(i);
+    const button = document.createElement("button");
+    button.setAttribute("aria-label", `Sample ${i + 1}`);
+    button.append(show(document.createElement("canvas"), { pixels, width, height, channels }));
+    button.addEventListener("click", () => {
+      drawing.clear();
+      attempt(() => find(pixels));
+    });
+    element("samples").append(button);
+  }
+}
+
+async function read(name) {
+  const response = await fetch(new URL(`bundle/${name}`, document.baseURI));
+  if (!response.ok) {
+    throw new Error(`${name}: the server says ${response.status}`);
+  }
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** Keeps all that has been loaded, so that the page works offline from now on. */
+async function keep() {
+  await navigator.serviceWorker.register("service_worker.js");
+  const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
+  const here = loaded.filter((url) => url.startsWith(document.baseURI));
+  const cache = await caches.open(CACHE);
+  await cache.addAll(new Set([document.baseURI, ...here]));
+  document.documentElement.dataset.offline = "ready";
+}
+
+async function start() {
+  bundle = await Bundle.open(read, (done, total) => {
+    element("progress").value = done / total;
+  });
+  encoder = await Encoder.open(bundle);
+  element("progress").hidden = true;
+  const drawing = new Drawing(element("canvas"), () =>
+    attempt(() =>
+      find(fit(drawing.picture(), bundle.width, bundle.height, bundle.channels)),
+    ),
+  );
+  element("clear").addEventListener("click", () => attempt(() => clear(drawing)));
+  element("pick").addEventListener("change", (event) => {
+    const [file] = event.target.files;
+    // The same file may be picked again.
+    event.target.value = "";
+    if (file) {
+      drawing.clear();
+      attempt(() => pick(file));
+    }
+  });
+  showSamples(drawing);
+  element("controls").disabled = false;
+  ready();
+  if ("serviceWorker" in navigator) {
+    await keep();
+  }
+}
+
+start().catch((error) => {
+  say("This page cannot search.");
+  element("progress").hidden = true;
+  fail(error);
+});
