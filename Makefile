@@ -2,14 +2,25 @@
 PYTHON ?= $(firstword $(foreach name,python3 python3.11 python3.12 python3.13,\
 	$(if $(shell $(name) -c 'import sys; print(sys.version_info[:2] in [(3,11),(3,12),(3,13)] or "")' 2>/dev/null | grep True),$(name))))
 BIN := .venv/bin
+# A folder that export/to_device_bundle.py has written.
+BUNDLE ?= tests/golden/bundle
+APK := demo_out/nearest_codes.apk
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+# The C library of Python's ai-edge-litert.
+LITERT = $(shell $(BIN)/python -c "import importlib.util as u, pathlib as p; \
+	print(p.Path(u.find_spec('ai_edge_litert').origin).parent / 'libLiteRt.so')")
+# What a test that cannot run here does: says so, or with REQUIRE_ALL=1 fails.
+SKIP := $(if $(REQUIRE_ALL),exit 1,true)
 
-.PHONY: demo test old-runtime lock clean
+.PHONY: demo test python-test java-test web-test android android-test web old-runtime lock clean
 
 demo: .venv/installed-demo
 	@echo "== Train, export, index and search (results in demo_out/)"
 	$(BIN)/python examples/semantic_hashing.py $(ARGS)
 
-test: .venv/installed-test
+test: python-test java-test web-test
+
+python-test: .venv/installed-test
 	@echo "== Lint"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -17,6 +28,30 @@ test: .venv/installed-test
 	$(BIN)/mypy
 	@echo "== Tests"
 	TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+java-test: .venv/installed-test
+	@echo "== Java: the core of the Android app (android_demo/core)"
+	@if command -v javac >/dev/null && command -v mvn >/dev/null; then \
+		mvn -B -ntp -f android_demo/core/pom.xml test -Dlitert=$(LITERT) -Dbundle=$(abspath $(BUNDLE)); \
+	else echo "Skipped: no JDK with Maven was found"; $(SKIP); fi
+
+web-test:
+	@echo "== JavaScript: the page (export/web)"
+	@if ! command -v npm >/dev/null; then echo "Skipped: no Node.js with npm was found"; $(SKIP); \
+	elif [ -z "$(CHROMIUM)" ]; then echo "Skipped: no Chromium was found"; $(SKIP); \
+	else mkdir -p demo_out && npm --prefix export/web ci --silent --no-audit --no-fund \
+		&& CHROMIUM=$(CHROMIUM) PICTURES=$(abspath demo_out) BUNDLE=$(abspath $(BUNDLE)) npm --prefix export/web test --silent; fi
+
+android:
+	android_demo/build.sh $(BUNDLE) $(APK)
+
+android-test: .venv/installed-test android
+	android_demo/test.sh $(APK) $(LITERT)
+
+web:
+	npm --prefix export/web ci --silent --no-audit --no-fund
+	node export/web/build.mjs $(BUNDLE) demo_out/web
+	node export/web/serve.mjs demo_out/web
 
 old-runtime: .venv/installed-test
 	@echo "== TensorFlow Lite 2.16.1, in an environment of its own (.venv-2.16)"
@@ -34,6 +69,7 @@ lock: .venv/bin/python
 
 clean:
 	rm -rf .venv .venv-2.16 demo_out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf android_demo/build android_demo/core/target export/web/node_modules
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "keras_ae needs Python 3.11, 3.12 or 3.13; none was found. Name one: make PYTHON=/path/to/python3.12"; exit 1; }

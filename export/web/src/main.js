@@ -79,7 +79,7 @@ function neighbour(rank, id, distance) {
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `Neighbour ${rank + 1}, ${name}`);
   const text = document.createElement("span");
-  text.textContent = `${label === null ? "" : `${label}: `}${distance} bits`;
+  text.textContent = `${label === null ? "" : `${label}: `}${distance} ${distance === 1 ? "bit" : "bits"}`;
   const item = document.createElement("li");
   item.append(canvas, text);
   return item;
@@ -155,6 +155,8 @@ async function start() {
     element("progress").value = done / total;
   });
   encoder = await Encoder.open(bundle);
+  // The first call takes longer than those after it.
+  await encoder.encode(bundle.input(new Uint8Array(bundle.height * bundle.width * bundle.channels)));
   element("progress").hidden = true;
   const drawing = new Drawing(element("canvas"), () =>
     attempt(() =>

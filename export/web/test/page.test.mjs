@@ -1,5 +1,6 @@
-// The page in a real browser: CHROMIUM names it, /usr/bin/chromium by default. Pictures are left in
-// the folder that PICTURES names, or in one that is thrown away.
+// The page in a real browser: CHROMIUM names it, /usr/bin/chromium by default. BUNDLE names a bundle
+// of 64-bit codes of digits, the golden one by default. Pictures are left in the folder that PICTURES
+// names, or in one that is thrown away.
 
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -12,7 +13,8 @@ import { build } from "../build.mjs";
 import { serve } from "../serve.mjs";
 import { GOLDEN } from "./golden.mjs";
 
-const BUNDLE = fileURLToPath(new URL("bundle", GOLDEN));
+const GOLDEN_BUNDLE = fileURLToPath(new URL("bundle", GOLDEN));
+const BUNDLE = process.env.BUNDLE ?? GOLDEN_BUNDLE;
 let browser;
 let folder;
 let server;
@@ -76,12 +78,12 @@ async function draw(page, points) {
 }
 
 const SEVEN = [
-  [0.25, 0.15],
-  [0.75, 0.15],
-  [0.45, 0.85],
+  [0.25, 0.22],
+  [0.72, 0.22],
+  [0.42, 0.82],
 ];
 
-test("500 digits have the codes and the neighbours that Python finds", async () => {
+test("samples have the codes and the neighbours that Python finds", async () => {
   const { page, errors } = await open();
   await ready(page);
   const result = await page.evaluate(async () => {
@@ -108,7 +110,8 @@ test("500 digits have the codes and the neighbours that Python finds", async () 
     }
     return { samples: bundle.samples, wrong };
   });
-  assert.deepEqual(result, { samples: 500, wrong: [] });
+  assert.deepEqual(result.wrong, []);
+  assert.ok(result.samples >= (BUNDLE === GOLDEN_BUNDLE ? 500 : 1));
   assert.deepEqual(errors, []);
   await page.close();
 });
@@ -119,7 +122,7 @@ test("a drawn stroke finds neighbours", async () => {
   await draw(page, SEVEN);
   const texts = await found(page);
   assert.equal(texts.length, 12);
-  texts.forEach((text) => assert.match(text, /^[0-9]: [0-9]+ bits$/));
+  texts.forEach((text) => assert.match(text, /^[0-9]: [0-9]+ bits?$/));
   assert.ok(texts.filter((text) => text.startsWith("7")).length > 6, texts);
   await keep(page, "drawn");
   await page.getByRole("button", { name: "Clear" }).click();

@@ -44,6 +44,8 @@ final class Engine {
                 try {
                     final Bundle bundle = new Bundle(source);
                     encoder = makeEncoder.make(bundle);
+                    // The first call takes longer than those after it.
+                    encoder.encode(bundle.input(new byte[bundle.height * bundle.width * bundle.channels]));
                     main.post(new Runnable() {
                         @Override
                         public void run() {

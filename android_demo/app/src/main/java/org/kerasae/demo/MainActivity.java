@@ -192,6 +192,7 @@ public final class MainActivity extends Activity implements Engine.Listener {
 
     private View neighbour(int rank, long id, int distance) {
         String label = bundle.label(id);
+        String bits = getResources().getQuantityString(R.plurals.bits, distance, distance);
         String name = label == null ? getString(R.string.unlabelled, id) : label;
         ImageView image = new ImageView(this);
         image.setImageDrawable(
@@ -199,14 +200,11 @@ public final class MainActivity extends Activity implements Engine.Listener {
                         bundle.thumbnail(id), bundle.thumbnailWidth, bundle.thumbnailHeight)));
         TextView text = new TextView(this);
         text.setGravity(Gravity.CENTER);
-        text.setText(
-                label == null
-                        ? getString(R.string.distance, distance)
-                        : getString(R.string.labelled, label, distance));
+        text.setText(label == null ? bits : getString(R.string.labelled, label, bits));
         LinearLayout tile = new LinearLayout(this);
         tile.setOrientation(LinearLayout.VERTICAL);
         tile.setPadding(dp(4), dp(4), dp(4), dp(4));
-        tile.setContentDescription(getString(R.string.neighbour, rank + 1, name, distance));
+        tile.setContentDescription(getString(R.string.neighbour, rank + 1, name, bits));
         tile.setFocusable(true);
         text.setImportantForAccessibility(View.IMPORTANT_FOR_ACCESSIBILITY_NO);
         tile.addView(image, new LinearLayout.LayoutParams(ViewGroup.LayoutParams.MATCH_PARENT, dp(64)));

@@ -24,6 +24,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.util.Locale;
 import java.util.function.BooleanSupplier;
 import org.junit.Before;
 import org.junit.Test;
@@ -84,7 +85,8 @@ public class MainActivityTest {
         for (int i = 0; i < expected.size(); i++) {
             assertEquals(
                     "Neighbour " + (i + 1) + ", " + bundle.label(expected.ids[i])
-                            + ", at a distance of " + expected.distances[i] + " bits",
+                            + ", at a distance of " + expected.distances[i]
+                            + (expected.distances[i] == 1 ? " bit" : " bits"),
                     grid.getChildAt(i).getContentDescription().toString());
         }
     }
@@ -98,10 +100,10 @@ public class MainActivityTest {
 
     private void drawASeven() {
         View canvas = controller.get().findViewById(R.id.canvas);
-        touch(canvas, MotionEvent.ACTION_DOWN, .25f, .15f);
-        touch(canvas, MotionEvent.ACTION_MOVE, .75f, .15f);
-        touch(canvas, MotionEvent.ACTION_MOVE, .45f, .85f);
-        touch(canvas, MotionEvent.ACTION_UP, .45f, .85f);
+        touch(canvas, MotionEvent.ACTION_DOWN, .25f, .22f);
+        touch(canvas, MotionEvent.ACTION_MOVE, .72f, .22f);
+        touch(canvas, MotionEvent.ACTION_MOVE, .42f, .82f);
+        touch(canvas, MotionEvent.ACTION_UP, .42f, .82f);
     }
 
     private Bitmap screen() {
@@ -124,8 +126,12 @@ public class MainActivityTest {
     @Test
     public void aSampleHasTheNeighboursThatPythonFinds() throws IOException {
         MainActivity activity = start();
-        assertEquals("1,297 codes of 64 bits. Draw, pick or tap.", status());
         Bundle bundle = new Bundle(new AssetSource(activity.getAssets(), "bundle"));
+        assertEquals(
+                String.format(
+                        Locale.US, "%,d codes of %d bits. Draw, pick or tap.",
+                        bundle.index.size, bundle.index.bits),
+                status());
         ViewGroup strip = group(R.id.samples);
         assertEquals(16, strip.getChildCount());
         for (int i = 0; i < 16; i++) {
