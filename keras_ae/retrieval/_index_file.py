@@ -3,7 +3,7 @@
 import json
 import os
 import zlib
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from keras_ae._files import replacing, write_tensors
 from keras_ae.retrieval._code_store import Contents
 
 _FORMAT = "keras_ae.HammingIndex"
-_VERSION = "2"
+_VERSION = "3"
 
 
 def write_index(path: str | os.PathLike[str], contents: Contents) -> None:
@@ -28,6 +28,7 @@ def write_index(path: str | os.PathLike[str], contents: Contents) -> None:
         "crc32_codes": str(zlib.crc32(codes.data)),
         "crc32_ids": str(zlib.crc32(ids.data)),
     }
+    metadata["crc32_text"] = str(_text_checksum(metadata))
     with replacing(path) as temporary:
         write_tensors(temporary, {"codes": codes, "ids": ids}, metadata)
 
@@ -35,10 +36,12 @@ def write_index(path: str | os.PathLike[str], contents: Contents) -> None:
 def read_index(path: str | os.PathLike[str], mmap: bool) -> Contents:
     """Return what is in a file. With `mmap` the codes are mapped, read-only, and not read."""
     try:
-        header, data_start, file_size = _read_header(path)
-        bits, count, code_start, id_start = _check_header(header, file_size - data_start)
-        codes = _map_tensor(path, "u1", (count, bits // 8), data_start + code_start)
-        ids = _map_tensor(path, "<i8", (count,), data_start + id_start)
+        # One file, even if another is moved to its place meanwhile.
+        with open(path, "rb") as stream:
+            header, data_start, file_size = _read_header(stream)
+            bits, count, code_start, id_start = _check_header(header, file_size - data_start)
+            codes = _map_tensor(stream, "u1", (count, bits // 8), data_start + code_start)
+            ids = _map_tensor(stream, "<i8", (count,), data_start + id_start)
         metadata = header["__metadata__"]
         for name, tensor in (("ids", ids), *([] if mmap else [("codes", codes)])):
             expected = _parse_count(metadata, f"crc32_{name}")
@@ -47,8 +50,11 @@ def read_index(path: str | os.PathLike[str], mmap: bool) -> Contents:
         if len(ids) and (ids[0] < 0 or not np.all(ids[1:] > ids[:-1])):
             raise ValueError("ids must be >= 0 and strictly increasing")
         next_id = _parse_count(metadata, "next_id")
-        if len(ids) and next_id <= ids[-1]:
-            raise ValueError(f"next_id is {next_id}, expected more than {ids[-1]}")
+        last = int(ids[-1]) if len(ids) else -1
+        if not last < next_id <= 2**63:
+            raise ValueError(f"next_id is {next_id}, expected more than {last}, at most 2**63")
+        if _parse_count(metadata, "crc32_text") != _text_checksum(metadata):
+            raise ValueError("the checksum of its metadata is wrong: they were changed")
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(
             f"path must be a readable {_FORMAT} file. Received: path={os.fspath(path)!r} ({error})"
@@ -58,15 +64,20 @@ def read_index(path: str | os.PathLike[str], mmap: bool) -> Contents:
     return Contents(bits, codes, ids, next_id, metadata["variant"] or None)
 
 
-def _read_header(path: str | os.PathLike[str]) -> tuple[Any, int, int]:
-    with open(path, "rb") as stream:
-        file_size = os.fstat(stream.fileno()).st_size
-        length = int.from_bytes(stream.read(8), "little")
-        data_start = 8 + length
-        # Checked before reading, so that a damaged length cannot ask for all the memory there is.
-        if file_size < 8 or data_start > file_size:
-            raise ValueError("not a safetensors file, or cut short")
-        return json.loads(stream.read(length).decode()), data_start, file_size
+def _text_checksum(metadata: dict[str, str]) -> int:
+    """Return the checksum of what the tensors do not show."""
+    names = ("bits", "count", "next_id", "variant")
+    return zlib.crc32(" ".join(metadata[name] for name in names).encode())
+
+
+def _read_header(stream: BinaryIO) -> tuple[Any, int, int]:
+    file_size = os.fstat(stream.fileno()).st_size
+    length = int.from_bytes(stream.read(8), "little")
+    data_start = 8 + length
+    # Checked before reading, so that a damaged length cannot ask for all the memory there is.
+    if file_size < 8 or data_start > file_size:
+        raise ValueError("not a safetensors file, or cut short")
+    return json.loads(stream.read(length).decode()), data_start, file_size
 
 
 def _check_header(header: Any, data_size: int) -> tuple[int, int, int, int]:
@@ -116,8 +127,8 @@ def _parse_count(metadata: dict[str, Any], name: str) -> int:
 
 
 def _map_tensor(
-    path: str | os.PathLike[str], dtype: str, shape: tuple[int, ...], start: int
+    stream: BinaryIO, dtype: str, shape: tuple[int, ...], start: int
 ) -> npt.NDArray[Any]:
     if shape[0] == 0:  # an empty file region cannot be mapped
         return np.empty(shape, dtype)
-    return np.memmap(path, dtype, "r", start, shape).view(np.ndarray)
+    return np.memmap(stream, dtype, "r", start, shape).view(np.ndarray)

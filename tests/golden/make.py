@@ -33,7 +33,7 @@ def write_index(rng: np.random.Generator, bits: int) -> None:
     ids[-1] = 2**62 + 1  # More than a double holds.
     metadata = {
         "format": "keras_ae.HammingIndex",
-        "version": "2",
+        "version": "3",
         "bits": str(bits),
         "bit_order": "little",
         "count": str(COUNT),
@@ -42,6 +42,8 @@ def write_index(rng: np.random.Generator, bits: int) -> None:
         "crc32_codes": str(zlib.crc32(codes.tobytes())),
         "crc32_ids": str(zlib.crc32(ids.tobytes())),
     }
+    text = " ".join(metadata[name] for name in ("bits", "count", "next_id", "variant"))
+    metadata["crc32_text"] = str(zlib.crc32(text.encode()))
     save_file({"codes": codes, "ids": ids}, FOLDER / f"index_{bits}.safetensors", metadata)
 
     near = np.packbits(rng.random((QUERIES, bits)) < 0.06, axis=1)

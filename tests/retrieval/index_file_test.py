@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from keras_ae.retrieval import HammingIndex
+from keras_ae.retrieval import HammingIndex, _index_file
 
 METADATA = {
     "format": "keras_ae.HammingIndex",
-    "version": "2",
+    "version": "3",
     "bits": "16",
     "bit_order": "little",
     "count": "3",
@@ -23,6 +23,8 @@ METADATA = {
     # By an independent program: printf '\0\1\2\3\4\5' | gzip -c | tail -c8 | od -An -N4 -tu4
     "crc32_codes": "820760394",
     "crc32_ids": "1207068986",
+    # printf '16 3 10 v1' | gzip -c | tail -c8 | od -An -N4 -tu4
+    "crc32_text": "576524730",
 }
 CODES = np.arange(6, dtype=np.uint8).reshape(3, 2)
 IDS = np.array([1, 5, 9])
@@ -131,7 +133,10 @@ def test_save_needs_a_folder(tmp_path):
 
 def write(path, codes=CODES, ids=IDS, drop=(), **changes):
     sums = {"crc32_codes": str(zlib.crc32(codes)), "crc32_ids": str(zlib.crc32(ids))}
-    metadata = {k: v for k, v in {**METADATA, **sums, **changes}.items() if k not in drop}
+    metadata = {**METADATA, **sums, **changes}
+    text = " ".join(metadata[name] for name in ("bits", "count", "next_id", "variant"))
+    metadata = {**metadata, "crc32_text": str(zlib.crc32(text.encode())), **changes}
+    metadata = {k: v for k, v in metadata.items() if k not in drop}
     save_file({"codes": codes, "ids": ids}, path, metadata)
 
 
@@ -157,7 +162,10 @@ def assert_refused(path, reason):
         ({"crc32_ids": ""}, "crc32_ids is '', expected a number"),
         ({"drop": ("crc32_ids",)}, "crc32_ids is None"),
         ({"next_id": "9"}, "next_id is 9, expected more than 9"),
+        ({"next_id": str(2**63 + 1)}, "next_id is 9223372036854775809"),
         ({"drop": ("next_id",)}, "next_id is None"),
+        ({"crc32_text": "1"}, "checksum of its metadata is wrong"),
+        ({"drop": ("crc32_text",)}, "crc32_text is None"),
         ({"drop": ("variant",)}, "variant is None, expected a text"),
         ({"bits": "12"}, "multiple of 8"),
         ({"bits": "0"}, "multiple of 8"),
@@ -277,3 +285,49 @@ def test_changed_codes_are_seen_where_they_are_read(tmp_path):
     with pytest.raises(ValueError, match=r"checksum of its codes is wrong"):
         HammingIndex.load(tmp_path / "x", mmap=False)
     assert len(HammingIndex.load(tmp_path / "x", mmap=True)) == 3
+
+
+def test_a_flipped_bit_is_never_other_contents(tmp_path):
+    index = HammingIndex(16, variant="model-a")
+    index.add(np.arange(40, dtype=np.uint8).reshape(20, 2))
+    index.remove(range(10, 20))
+    index.save(tmp_path / "x")
+    whole = (tmp_path / "x").read_bytes()
+    for place in range(8 * len(whole)):
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << place % 8
+        (tmp_path / "x").write_bytes(damaged)
+        try:
+            loaded = HammingIndex.load(tmp_path / "x", mmap=False)
+        except ValueError:
+            continue
+        loaded.add(np.zeros((1, 2), np.uint8))
+        assert (loaded.variant, loaded.ids.tolist()) == ("model-a", [*range(10), 20])
+        np.testing.assert_array_equal(loaded.reconstruct(range(10)), index.reconstruct(range(10)))
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_a_save_in_the_middle_of_loading_changes_nothing(tmp_path, monkeypatch, mmap):
+    first, second = HammingIndex(64, "first"), HammingIndex(64, "second")
+    first.add(np.zeros((5, 8), np.uint8))
+    second.add(np.full((5, 8), 255, np.uint8))
+    first.save(tmp_path / "x")
+    read_header = _index_file._read_header
+
+    def late(stream):
+        result = read_header(stream)
+        second.save(tmp_path / "x")
+        return result
+
+    monkeypatch.setattr(_index_file, "_read_header", late)
+    loaded = HammingIndex.load(tmp_path / "x", mmap=mmap)
+    assert loaded.variant == "first"
+    assert not loaded.reconstruct(range(5)).any()
+
+
+def test_a_replaced_file_keeps_its_mode(tmp_path):
+    index, _ = make_index()
+    index.save(tmp_path / "x")
+    (tmp_path / "x").chmod(0o600)
+    index.save(tmp_path / "x")
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o600

@@ -1,7 +1,7 @@
 import { FormatError, Safetensors } from "./safetensors.js";
 
 const FORMAT = "keras_ae.HammingIndex";
-const VERSION = 2n;
+const VERSION = 3n;
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, octet) => {
   for (let i = 0; i < 8; i++) {
@@ -45,6 +45,7 @@ export class CodeIndex {
    */
   constructor(name, file) {
     const tensors = new Safetensors(name, file);
+    const text = ["bits", "count", "next_id", "variant"].map((key) => tensors.metadata[key]);
     const { format, bit_order: order, variant } = tensors.metadata;
     if (format !== FORMAT || tensors.number("version") !== VERSION) {
       throw new FormatError(name, "not an index, or of a version unknown here");
@@ -64,9 +65,10 @@ export class CodeIndex {
     if (
       tensors.number("count") !== BigInt(this.size) ||
       tensors.number("crc32_codes") !== crc32(values) ||
-      tensors.number("crc32_ids") !== crc32(new Uint8Array(this.#ids.buffer))
+      tensors.number("crc32_ids") !== crc32(new Uint8Array(this.#ids.buffer)) ||
+      tensors.number("crc32_text") !== crc32(new TextEncoder().encode(text.join(" ")))
     ) {
-      throw new FormatError(name, "damaged: its checksums are those of other codes");
+      throw new FormatError(name, "damaged: its checksums are those of other contents");
     }
     let last = -1n;
     for (const id of this.#ids) {

@@ -3,6 +3,7 @@ package org.kerasae.core;
 import java.io.File;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.zip.CRC32;
 
 /**
@@ -13,7 +14,7 @@ import java.util.zip.CRC32;
  */
 public final class CodeIndex {
     private static final String FORMAT = "keras_ae.HammingIndex";
-    private static final int VERSION = 2;
+    private static final int VERSION = 3;
 
     /** Bits of a code, a multiple of 8. */
     public final int bits;
@@ -51,8 +52,9 @@ public final class CodeIndex {
         variant = tensors.text("variant");
         if (tensors.number("count") != size
                 || tensors.number("crc32_codes") != crc32(codes)
-                || tensors.number("crc32_ids") != crc32(ids)) {
-            throw new FormatException(name, "damaged: its checksums are those of other codes");
+                || tensors.number("crc32_ids") != crc32(ids)
+                || tensors.number("crc32_text") != crc32(ByteBuffer.wrap(text(tensors)))) {
+            throw new FormatException(name, "damaged: its checksums are those of other contents");
         }
         long last = -1;
         for (int row = 0; row < size; row++) {
@@ -162,6 +164,12 @@ public final class CodeIndex {
             }
         }
         return new Neighbours(found, far);
+    }
+
+    private static byte[] text(Safetensors tensors) {
+        String text = tensors.text("bits") + " " + tensors.text("count") + " "
+                + tensors.text("next_id") + " " + tensors.text("variant");
+        return text.getBytes(StandardCharsets.UTF_8);
     }
 
     private long id(int row) {
