@@ -41,7 +41,7 @@ def check_integer(name: str, value: Any, *, minimum: int) -> int:
 
 def check_bits(bits: Any, name: str = "bits") -> int:
     """Return `bits` as an int, or raise: a code is a whole number of bytes."""
-    if check_integer(name, bits, minimum=1) % 8:
+    if isinstance(bits, bool) or not isinstance(bits, numbers.Integral) or bits < 1 or bits % 8:
         raise ValueError(f"{name} must be a positive multiple of 8. Received: {name}={bits!r}")
     return int(bits)
 

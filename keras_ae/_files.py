@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 
@@ -19,7 +20,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The temporary path has the name of `path`, because some writers go by the suffix, and lies in a
     hidden folder beside it. A file or folder already at `path` is replaced only once the new one
-    is complete; after an exception it is as it was. Either way the hidden folder is removed.
+    is complete, a file by one of its mode; after an exception it is as it was. Either way the
+    hidden folder is removed.
 
     Args:
         path: Where the file or folder is to stand. Its parent folder must exist. A symbolic link
@@ -54,6 +56,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise ValueError(f"path must not be a folder. Received: path={os.fspath(path)!r}")
         else:
             _flush(temporary)
+            if target.exists():
+                shutil.copymode(target, temporary)
             os.replace(temporary, target)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
@@ -65,7 +69,10 @@ def write_tensors(
     """Write a safetensors file with the mode of any new file: safetensors has another."""
     path.touch()
     mode = stat.S_IMODE(path.stat().st_mode)
-    save_file(tensors, path, metadata)
+    try:
+        save_file(tensors, path, metadata)
+    except SafetensorError as error:  # It has a type of its own for a full disk.
+        raise OSError(f"{path.name}: {error}") from error
     path.chmod(mode)
 
 

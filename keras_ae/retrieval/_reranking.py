@@ -26,7 +26,13 @@ def reranked(
         # In the order of rows, so that a mapped file is read forwards, and ties go to the first.
         found = np.sort(rows[q])
         there = np.asarray(all_vectors[found], np.float64)
-        squares = np.square(there - np.asarray(query, np.float64)).sum(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = np.square(there - np.asarray(query, np.float64)).sum(axis=1)
+        if not np.isfinite(squares).all():
+            raise ValueError(
+                "rerank must have vectors whose differences are finite, and their squares too. "
+                f"Received: rerank with others, for query {q}"
+            )
         order = np.argsort(squares, kind="stable")[:k]
         result[q], distances[q] = found[order], np.sqrt(squares[order])
     return result, distances
@@ -37,8 +43,8 @@ def _check_vectors(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     if not isinstance(vectors, tuple) or len(vectors) != 2:
         raise ValueError(
-            "rerank must be a pair of arrays, of the queries and of all codes, or None. "
-            f"Received: rerank={vectors!r}"
+            "rerank must be a tuple of two arrays, of the queries and of all codes, or None. "
+            f"Received: rerank of {type(vectors)}"
         )
     near, every = (v if isinstance(v, np.ndarray) else np.asarray(v) for v in vectors)
     if (

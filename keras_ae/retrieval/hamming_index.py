@@ -36,8 +36,9 @@ class HammingIndex:
     - `"multi_index"` looks codes of up to 64 bits up by their substrings of 16 bits, and leaves
       queries to the scan that have nothing near. Where codes come in clusters, as learned ones do,
       it looks at a small part of them. It takes another 12 bytes a code for each substring.
-    - `"auto"` scans until a thousand queries have come since the codes changed, and then makes the
-      tables of the other, if trials with some of the codes say that it is faster. `why` tells.
+    - `"auto"` scans until a thousand queries have come since the codes changed, or come at once,
+      and then makes the tables of the other, if trials with some of the codes say that it is
+      faster. `why` tells.
 
     Adding ids above all those that were present is cheap; other ids are merged in, and ids removed,
     in time linear in the size of the index.
@@ -70,7 +71,9 @@ class HammingIndex:
     def __init__(self, bits: int, variant: str | None = None, method: str = "auto") -> None:
         self._bits = check_bits(bits)
         if variant is not None and (not isinstance(variant, str) or not variant):
-            raise ValueError(f"variant must be a text or None. Received: variant={variant!r}")
+            raise ValueError(
+                f"variant must be a text that is not empty, or None. Received: variant={variant!r}"
+            )
         self._variant = variant
         self._method = check_choice("method", method, METHODS)
         if method == "multi_index" and bits > TABLE_BITS:
@@ -94,7 +97,7 @@ class HammingIndex:
 
     @property
     def why(self) -> str:
-        """The method that the next search begins with, and the reason for it."""
+        """The method that a search of one query would use now, and the reason for it."""
         return self._snapshot()[0].why
 
     @property
@@ -181,9 +184,9 @@ class HammingIndex:
             queries: uint8 `(q, bits / 8)`. One query `code` is passed as `code[None]`.
             k: Neighbours to return, >= 1. An index with fewer codes returns all it has.
             rerank: Vectors of the queries `(q, d)` and of all codes `(n, d)`, row i for `ids[i]`,
-                of any kind of float: the logits, or embeddings, for example in a file that is
-                mapped. The nearest by code are then put in the order of the Euclidean distance of
-                their vectors, and at equal distance of their ids.
+                of float16, float32 or float64: the logits, or embeddings, for example in a file
+                that is mapped. The nearest by code are then put in the order of the Euclidean
+                distance of their vectors, and at equal distance of their ids.
             candidates: With `rerank`, how many codes to find for that, >= k; 10 k by default.
 
         Returns:
@@ -196,7 +199,7 @@ class HammingIndex:
         k = check_integer("k", k, minimum=1)
         queries = check_codes("queries", queries, self._bits)
         if candidates is not None:
-            check_integer("candidates", candidates, minimum=k)
+            candidates = check_integer("candidates", candidates, minimum=k)
             if rerank is None:
                 raise ValueError(
                     "candidates must be None without rerank. Received: candidates="
@@ -261,6 +264,7 @@ class HammingIndex:
 
         Raises:
             ValueError: If the folder of `path` is missing or not writable.
+            OSError: If there is no room; a file that was there is left as it was.
         """
         write_index(path, self._contents())
 

@@ -73,7 +73,7 @@ def recall_at_k(
         raise ValueError(
             f"relevant must be integers of shape {queries.shape}, at least the number of relevant "
             f"items among the first {k}. Received: relevant with dtype={there.dtype}, "
-            f"shape={there.shape}"
+            f"shape={there.shape}" + (f", from {there.min()}" if there.size else "")
         )
     some = there > 0
     if not some.any():
@@ -175,6 +175,12 @@ def _check_labels(
         raise ValueError(
             f"ranked_labels must have shape ({len(queries)}, n), a row for each query and n >= 1. "
             f"Received: ranked_labels with shape={ranked.shape}"
+        )
+    kinds = {"number" if x.dtype.kind in "biuf" else x.dtype.kind for x in (ranked, queries)}
+    if len(kinds) > 1:  # A text equals no number: all would count as wrong.
+        raise ValueError(
+            "ranked_labels and query_labels must be of one kind. "
+            f"Received: dtypes {ranked.dtype} and {queries.dtype}"
         )
     return ranked, queries
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ INDEXES = ("BIN_FLAT", "BIN_IVF_FLAT")
 # Milvus returns no more hits for a query, and takes no larger message.
 _MOST_HITS = 16_384
 _ROWS = 10_000
+_MOST_BITS = 32_768
 _MOST_ID = np.iinfo(np.int64).max
 
 
@@ -38,14 +40,16 @@ class MilvusIndex:
         uri: A file name ending in `.db`, which Milvus Lite keeps, or the address of a server or
             cluster, such as `"http://localhost:19530"`.
         collection: Name of the collection, made if it is not there.
-        bits: Bits in a code, a positive multiple of 8; those of a collection that is there.
+        bits: Bits in a code, a positive multiple of 8 up to 32,768; those of a collection that is
+            there.
         index: `"BIN_FLAT"` or, on a server, `"BIN_IVF_FLAT"`, for a new collection.
         clusters: Centres of `"BIN_IVF_FLAT"`, from 1 to 65,536.
         probes: Centres whose codes a search looks at, from 1 to `clusters`.
         token: What the server asks for, `"user:password"` or a key, or `""`.
 
     Raises:
-        ValueError: An argument is not as above, or the collection is of another kind.
+        ValueError: An argument is not as above, nothing answers at `uri`, or the collection is of
+            another kind.
         ImportError: The packages of `keras-ae[milvus]` are not installed.
 
     Example:
@@ -73,6 +77,8 @@ class MilvusIndex:
         token: str = "",
     ) -> None:
         self._bits = check_bits(bits)
+        if bits > _MOST_BITS:
+            raise ValueError(f"bits must be at most {_MOST_BITS} in Milvus. Received: bits={bits}")
         check_choice("index", index, INDEXES)
         check_integer("clusters", clusters, minimum=1)
         check_integer("probes", probes, minimum=1)
@@ -93,14 +99,22 @@ class MilvusIndex:
             )
         pymilvus = optional_import("pymilvus", "milvus")
         self._name = collection
-        self._client = pymilvus.MilvusClient(uri, token=token)
-        if self._client.has_collection(collection):
-            self._check_collection(pymilvus)
-            self._client.load_collection(collection)
-        else:
-            self._make_collection(pymilvus, index, clusters)
+        try:
+            self._client = pymilvus.MilvusClient(uri, token=token)
+            if self._client.has_collection(collection):
+                self._check_collection(pymilvus)
+                self._client.load_collection(collection)
+            else:
+                self._make_collection(pymilvus, index, clusters)
+        except pymilvus.MilvusException as error:
+            raise ValueError(
+                "uri must be that of a file or a server that can be reached, and collection a name "
+                f"that Milvus takes. Received: uri={uri!r}, collection={collection!r}: {error}"
+            ) from error
         self._probes = probes
-        self._next_id: int | None = None
+        # Of the ids that this object has seen; those that were there before are read if need be.
+        self._next_id = 0
+        self._has_read = False
         self._is_indexed = False
 
     @property
@@ -141,10 +155,15 @@ class MilvusIndex:
         """
         codes = check_codes("codes", codes, self._bits)
         if ids is None:
-            if self._next_id is None:
-                there = self.ids
-                self._next_id = int(there[-1]) + 1 if len(there) else 0
-            new_ids = np.arange(len(codes), dtype=np.int64) + self._next_id
+            if not self._has_read:
+                self._next_id = max(self._next_id, int(self.ids.max(initial=-1)) + 1)
+                self._has_read = True
+            if self._next_id + len(codes) - 1 > _MOST_ID:
+                raise ValueError(
+                    "ids must be given: none are left after the largest. Received: ids=None, with "
+                    f"{self._next_id - 1} in the index"
+                )
+            new_ids = np.arange(len(codes), dtype=np.int64) + min(self._next_id, _MOST_ID)
         else:
             new_ids = check_ids(ids, len(codes))
             if len(np.unique(new_ids)) < len(new_ids):
@@ -159,7 +178,7 @@ class MilvusIndex:
         for part in _parts(len(codes)):
             rows = zip(new_ids[part].tolist(), codes[part], strict=True)
             self._client.insert(self._name, [{"id": i, "code": code.tobytes()} for i, code in rows])
-        if len(new_ids) and self._next_id is not None:
+        if len(new_ids):
             self._next_id = max(self._next_id, int(new_ids.max()) + 1)
         self._is_indexed = False
 
@@ -218,8 +237,9 @@ class MilvusIndex:
             for q, hits in enumerate(self._hits(part, limit), start=start):
                 if limit < count and len(hits) == limit and hits[-1][0] == hits[k - 1][0]:
                     nearer = [hit for hit in hits if hit[0] < hits[-1][0]]
-                    ties = self._first_ties(queries[q], hits[-1][0], k - len(nearer))
-                    hits = nearer + ties  # noqa: PLW2901
+                    distance = hits[-1][0]
+                    ties = self._within(queries[q], distance, 0, _MOST_ID, nearest=distance)
+                    hits = [*nearer, *islice(ties, k - len(nearer))]  # noqa: PLW2901
                 for j, (distance, i) in enumerate(hits[:k]):
                     ids[q, j], distances[q, j] = i, distance
         return SearchResult(ids, distances)
@@ -246,28 +266,20 @@ class MilvusIndex:
         return RadiusResult(hits[:, 1].copy(), hits[:, 0].astype(np.int32), offsets)
 
     def _within(
-        self, query: Codes, radius: int, first: int, last: int
+        self, query: Codes, radius: int, first: int, last: int, nearest: int = 0
     ) -> Iterator[tuple[int, int]]:
-        """Yield what is within the radius and has an id in a range, as distance and id."""
-        (hits,) = self._hits(query[None], _MOST_HITS, radius, f"id >= {first} and id <= {last}")
+        """Yield what is from `nearest` to `radius` and has an id in a range, as distance and id.
+
+        Of one distance, the ids ascend.
+        """
+        condition = f"id >= {first} and id <= {last}"
+        (hits,) = self._hits(query[None], _MOST_HITS, radius, condition, nearest)
         if len(hits) < _MOST_HITS:
             yield from hits
         else:
             middle = sorted(i for _, i in hits)[len(hits) // 2]
-            yield from self._within(query, radius, first, middle - 1)
-            yield from self._within(query, radius, middle, last)
-
-    def _first_ties(self, query: Codes, distance: int, count: int) -> list[tuple[int, int]]:
-        """Return the hits at a distance that have the lowest ids."""
-        last = _MOST_ID
-        while True:
-            (hits,) = self._hits(
-                query[None], _MOST_HITS, distance, f"id <= {last}", nearest=distance
-            )
-            if len(hits) < _MOST_HITS:
-                return sorted(hits)[:count]
-            # These are some of them, so that those with the lowest ids lie below this.
-            last = sorted(i for _, i in hits)[count - 1]
+            yield from self._within(query, radius, first, middle - 1, nearest)
+            yield from self._within(query, radius, middle, last, nearest)
 
     def _hits(
         self,
@@ -275,12 +287,12 @@ class MilvusIndex:
         limit: int,
         radius: int | None = None,
         condition: str = "",
-        nearest: int | None = None,
+        nearest: int = 0,
     ) -> list[list[tuple[int, int]]]:
         params = {"nprobe": self._probes}
         if radius is not None:
             params["radius"] = radius + 1  # Which is exclusive.
-        if nearest is not None:
+        if nearest:
             params["range_filter"] = nearest
         answers = self._client.search(
             self._name,
@@ -331,16 +343,19 @@ class MilvusIndex:
         fields = {
             field["name"]: field for field in self._client.describe_collection(self._name)["fields"]
         }
-        code = fields.get("code", {})
+        code, key = fields.get("code", {}), fields.get("id", {})
         if (
             set(fields) != {"id", "code"}
-            or code.get("type") != pymilvus.DataType.BINARY_VECTOR
+            or code["type"] != pymilvus.DataType.BINARY_VECTOR
             or int(code["params"]["dim"]) != self._bits
+            or key["type"] != pymilvus.DataType.INT64
+            or key.get("auto_id", False)
+            or self._client.describe_index(self._name, "code").get("metric_type") != "HAMMING"
         ):
             raise ValueError(
-                f"collection must have the fields id and code, of bits={self._bits}, as this class "
-                f"makes it. Received: collection={self._name!r} with {sorted(fields)}, "
-                f"{code.get('params')}"
+                f"collection must have the fields id and code, of bits={self._bits}, and an index "
+                f"of Hamming distances, as this class makes it. Received: "
+                f"collection={self._name!r} with the fields {fields}"
             )
 
 

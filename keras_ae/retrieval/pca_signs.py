@@ -19,7 +19,8 @@ class PCASigns:
 
         bit_j(x) = [v_j . (x - mean) > 0],  v_j the j-th principal component
 
-    The bits are uncorrelated, and the later ones say ever less: what `ITQ` mends by a rotation.
+    The projections are uncorrelated, and the later ones say ever less: what `ITQ` mends by a
+    rotation.
 
     Args:
         bits: Bits in a code, a positive multiple of 8, at most the number of features.

@@ -1,7 +1,9 @@
 """Codes of a corpus, on a Spark cluster."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -14,9 +16,8 @@ from keras_ae._checks import check_number
 from keras_ae._optional import optional_import
 from keras_ae.types import Codes, FloatArray
 
-Encoder = Callable[[FloatArray], Codes]
 # A Python worker outlives its tasks, and the model with it.
-_loaded: dict[str, Encoder] = {}
+_loaded: dict[str, "_Encoder"] = {}
 
 
 def encode(
@@ -42,12 +43,12 @@ def encode(
         dataframe: Spark DataFrame.
         artefact: A .onnx file that returns codes, or a .tflite file with the signature `encode` or
             one signature alone.
-        input_col: Column of inputs, none of them missing: arrays of numbers, or binary, a byte a
-            value.
+        input_col: Column of inputs, none of them missing: arrays of finite numbers, or binary, a
+            byte a value.
         code_col: Name of the new column, binary of `bits / 8` bytes, which must not be there yet.
         shape: Shape of one input; `None` for that of the model, if all of it is known.
-        divisor: Number > 0, 255 for pixels of a model that takes them from 0 to 1.
-        offset: A finite number.
+        divisor: Number from 1e-30 to 1e30, 255 for pixels of a model that takes them from 0 to 1.
+        offset: Number from -1e30 to 1e30.
 
     Returns:
         The DataFrame with the new column. Like all of Spark's, it is computed where it is used.
@@ -85,8 +86,9 @@ def encode(
             f"code_col must be a name that is free in {dataframe.columns}. "
             f"Received: code_col={code_col!r}"
         )
-    check_number("divisor", divisor, minimum=0, exclusive=True)
-    check_number("offset", offset)
+    # In single precision neither may be lost.
+    check_number("divisor", divisor, minimum=1e-30, maximum=1e30)
+    check_number("offset", offset, minimum=-1e30, maximum=1e30)
     try:
         content = Path(artefact).read_bytes()
     except OSError as error:
@@ -95,7 +97,7 @@ def encode(
             f"{error}"
         ) from error
     # Here too, so that a file that is none fails before it is sent anywhere.
-    _encoder(content)
+    shape = _check_shape(shape, _encoder(content).sizes)
     broadcast = dataframe.sparkSession.sparkContext.broadcast(content)
     code = types.StructField(code_col, types.BinaryType(), nullable=False)
     schema = types.StructType([*dataframe.schema.fields, code])
@@ -113,12 +115,20 @@ def _encode_batches(
 ) -> Iterator[Any]:
     import pyarrow
 
-    encoder, (input_col, code_col) = _encoder(broadcast.value), columns
+    encoder, (input_col, code_col) = _encoder(broadcast.value).encode, columns
     for batch in batches:
         if batch.num_rows == 0:
             continue
         values = _values(batch.column(input_col), input_col)
-        x = values.astype("float32") / np.float32(divisor) + np.float32(offset)
+        if shape is not None and values.shape[1] != math.prod(shape):
+            raise ValueError(
+                f"{input_col} must have {math.prod(shape)} values a row, for inputs of shape "
+                f"{shape}. Received: {values.shape[1]}"
+            )
+        with np.errstate(over="ignore"):
+            x = values.astype("float32") / np.float32(divisor) + np.float32(offset)
+        if not np.isfinite(x).all():
+            raise ValueError(f"{input_col} must have finite values. Received: others")
         codes = encoder(x if shape is None else x.reshape(len(x), *shape))
         column = pyarrow.array([code.tobytes() for code in codes], pyarrow.binary())
         yield pyarrow.RecordBatch.from_arrays(
@@ -148,37 +158,76 @@ def _values(column: Any, name: str) -> npt.NDArray[Any]:
     return np.stack(rows)
 
 
-def _encoder(content: bytes) -> Encoder:
-    """Return the function from inputs to codes of an artefact, loaded once a process."""
+def _check_shape(
+    shape: tuple[int, ...] | None, sizes: tuple[int | None, ...]
+) -> tuple[int, ...] | None:
+    """Return the shape of one input, or `None` if neither the caller nor the model says it."""
+    if shape is None:
+        known = [size for size in sizes if size is not None]
+        return tuple(known) if len(known) == len(sizes) else None
+    is_shape = isinstance(shape, tuple) and all(
+        isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in shape
+    )
+    if (
+        not is_shape
+        or len(shape) != len(sizes)
+        or any(size not in (None, given) for given, size in zip(shape, sizes, strict=True))
+    ):
+        raise ValueError(
+            f"shape must be None or that of one input of the model, {sizes}. "
+            f"Received: shape={shape!r}"
+        )
+    return shape
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """A loaded artefact.
+
+    Attributes:
+        encode: From inputs `(n, ...)` to codes.
+        sizes: Of one input, `None` where any will do.
+    """
+
+    encode: Callable[[FloatArray], Codes]
+    sizes: tuple[int | None, ...]
+
+
+def _encoder(content: bytes) -> _Encoder:
+    """Return an artefact, loaded once a process."""
     key = hashlib.sha256(content).hexdigest()
     if key not in _loaded:
-        _loaded[key] = (_tflite if content[4:8] == b"TFL3" else _onnx)(content)
+        load = _tflite if content[4:8] == b"TFL3" else _onnx
+        try:
+            _loaded[key] = load(content)
+        except ImportError:
+            raise
+        except Exception as error:  # Runtimes raise many types for bytes that are not their own.
+            raise ValueError(
+                "artefact must be a .onnx or .tflite file of one input, with one output of codes, "
+                f"uint8: {error}"
+            ) from error
     return _loaded[key]
 
 
-def _onnx(content: bytes) -> Encoder:
+def _onnx(content: bytes) -> _Encoder:
     onnxruntime = optional_import("onnxruntime", "export")
     options = onnxruntime.SessionOptions()
     # A worker has one core.
     options.intra_op_num_threads = 1
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        (given,), (output,) = session.get_inputs(), session.get_outputs()
-    except Exception as error:  # It raises many types for bytes that are not its own.
-        raise ValueError(f"artefact must be a .onnx or .tflite file: {error}") from error
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    (given,), (output,) = session.get_inputs(), session.get_outputs()
     if output.type != "tensor(uint8)":
-        raise ValueError(
-            f"artefact must return codes, uint8. Received: one that returns {output.type}"
-        )
+        raise ValueError(f"it returns {output.type}")
 
-    def encoder(x: FloatArray) -> Codes:
-        codes: Codes = session.run([output.name], {given.name: _shaped(x, given.shape[1:])})[0]
+    def encode(x: FloatArray) -> Codes:
+        codes: Codes = session.run([output.name], {given.name: x})[0]
         return codes
 
-    return encoder
+    return _Encoder(encode, _sizes(given.shape))
 
 
-def _tflite(content: bytes) -> Encoder:
+def _tflite(content: bytes) -> _Encoder:
     interpreters = optional_import("ai_edge_litert.interpreter", "export")
     interpreter = interpreters.Interpreter(model_content=content, num_threads=1)
     signatures = interpreter.get_signature_list()
@@ -187,21 +236,17 @@ def _tflite(content: bytes) -> Encoder:
     ((given, details),) = runner.get_input_details().items()
     ((output, result),) = runner.get_output_details().items()
     if result["dtype"] is not np.uint8:
-        raise ValueError(
-            f"artefact must return codes, uint8. Received: {name!r} returns {result['dtype']}"
-        )
-    sizes = details["shape_signature"]
+        raise ValueError(f"its {name!r} returns {result['dtype']}")
+    batch = int(details["shape_signature"][0])
 
-    def encoder(x: FloatArray) -> Codes:
-        x = _shaped(x, sizes[1:])
-        step = len(x) if sizes[0] == -1 else sizes[0]
+    def encode(x: FloatArray) -> Codes:
+        step = len(x) if batch == -1 else batch
         parts = [runner(**{given: x[i : i + step]})[output] for i in range(0, len(x), step)]
         return np.concatenate(parts)
 
-    return encoder
+    return _Encoder(encode, _sizes(details["shape_signature"]))
 
 
-def _shaped(x: FloatArray, shape: Any) -> FloatArray:
-    """Return flat inputs in the shape of the model's, if all of that is known."""
-    known = [n for n in shape if isinstance(n, int | np.integer) and n > 0]
-    return x.reshape(len(x), *known) if len(known) == len(shape) else x
+def _sizes(shape: Any) -> tuple[int | None, ...]:
+    """Return the sizes of one input of a batch."""
+    return tuple(int(n) if isinstance(n, int | np.integer) and n > 0 else None for n in shape[1:])

@@ -2,9 +2,9 @@
 
 python tests/golden/make.py
 
-Searches are by brute force over unpacked bits, pictures by integer sums over areas, and files by the
-safetensors package: nothing here is computed by what it is to test. The bundle is that of a hasher
-trained on scikit-learn's digits, of which 500 are samples.
+Searches are by brute force over unpacked bits, pictures by integer sums over areas, and files by
+the safetensors package: nothing here is computed by what it is to test. The bundle is that of a
+hasher trained on scikit-learn's digits, of which 500 are samples.
 """
 
 import zlib

@@ -273,7 +273,7 @@ def test_an_index_keeps_its_variant(variant, mmap, tmp_path):
 
 @pytest.mark.parametrize("variant", ["", 3, b"v"])
 def test_refuses_a_variant(variant):
-    with pytest.raises(ValueError, match=r"variant must be a text or None. Received: variant="):
+    with pytest.raises(ValueError, match=r"variant must be a text that is not empty, or None"):
         HammingIndex(8, variant)
 
 

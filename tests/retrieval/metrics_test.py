@@ -105,6 +105,18 @@ def test_labels_may_be_text():
     assert mean_average_precision(ranked, np.array(["cat", "cat"])) == 0.75
 
 
+@pytest.mark.parametrize("labels", [["1"], [b"1"], [None]])
+def test_refuses_labels_of_two_kinds(labels):
+    for measure in (
+        lambda *given: precision_at_k(*given, 1),
+        lambda *given: recall_at_k(*given, 1, [2]),
+        mean_average_precision,
+        precision_recall_curve,
+    ):
+        with pytest.raises(ValueError, match=r"must be of one kind. Received: dtypes int64 and "):
+            measure([[1, 1]], np.array(labels))
+
+
 @pytest.mark.parametrize("k", [0, -1, 1.0, True, None])
 def test_refuses_k(k):
     with pytest.raises(ValueError, match=r"k must be an integer >= 1. Received: k="):

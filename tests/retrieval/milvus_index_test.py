@@ -88,6 +88,54 @@ def test_many_rows_at_a_time(uri, monkeypatch):
     assert_same(theirs, ours, codes[:3])
 
 
+def test_an_id_that_was_removed_is_not_given_again(uri):
+    index, code = MilvusIndex(uri, "given", 16), np.zeros((1, 2), "uint8")
+    index.add(code, ids=[10])
+    index.remove([10])
+    index.add(code)
+    assert index.ids.tolist() == [11]
+    index.add(code, ids=[2**63 - 1])
+    with pytest.raises(ValueError, match="ids must be given: none are left after the largest"):
+        index.add(code)
+    assert index.ids.tolist() == [11, 2**63 - 1]
+
+
+@pytest.mark.parametrize("most", [50, 8])
+def test_more_ties_than_milvus_returns(uri, monkeypatch, most):
+    monkeypatch.setattr(milvus_index, "_MOST_HITS", most)
+    ours, theirs = HammingIndex(16), MilvusIndex(uri, f"many_{most}", 16)
+    codes = np.repeat(np.array([[0, 0], [0, 1], [0, 3]], "uint8"), [3, 400, 5], axis=0)
+    ids = np.random.default_rng(0).permutation(10**6)[: len(codes)]
+    for index in (ours, theirs):
+        index.add(codes, ids)
+    for k in (1, 2, 5, 8, 49, 50):
+        if k <= most:
+            a, b = ours.search(codes[:1], k), theirs.search(codes[:1], k)
+            np.testing.assert_array_equal(a.ids, b.ids)
+            np.testing.assert_array_equal(a.distances, b.distances)
+    a, b = ours.radius_search(codes[:1], 1), theirs.radius_search(codes[:1], 1)
+    np.testing.assert_array_equal(a.ids, b.ids)
+
+
+def test_refuses_collections_that_others_have_made(uri):
+    import pymilvus
+
+    client = pymilvus.MilvusClient(uri)
+    for name, kind, auto_id, metric in (
+        ("texts", pymilvus.DataType.VARCHAR, False, "HAMMING"),
+        ("auto", pymilvus.DataType.INT64, True, "HAMMING"),
+        ("jaccard", pymilvus.DataType.INT64, False, "JACCARD"),
+    ):
+        schema = client.create_schema(auto_id=auto_id)
+        schema.add_field("id", kind, is_primary=True, max_length=9)
+        schema.add_field("code", pymilvus.DataType.BINARY_VECTOR, dim=16)
+        params = client.prepare_index_params()
+        params.add_index("code", index_name="code", index_type="BIN_FLAT", metric_type=metric)
+        client.create_collection(name, schema=schema, index_params=params)
+        with pytest.raises(ValueError, match=rf"as this class makes it.*collection='{name}'"):
+            MilvusIndex(uri, name, 16)
+
+
 @pytest.fixture(scope="module")
 def small(uri) -> MilvusIndex:
     index = MilvusIndex(uri, "small", 16)
@@ -129,6 +177,9 @@ def test_a_call_that_is_refused_changes_nothing(call, message, small):
         ({"probes": 9, "clusters": 8}, "probes must be at most clusters"),
         ({"clusters": 70_000}, "clusters at most 65536"),
         ({"collection": ""}, "must be texts"),
+        ({"collection": "no name!"}, "collection a name that Milvus takes. Received: uri="),
+        ({"uri": "/missing/folder/a.db"}, "uri must be that of a file or a server"),
+        ({"bits": 32_776, "collection": "wide"}, "bits must be at most 32768"),
     ],
 )
 def test_refuses_bad_arguments(changes, message, small, uri):

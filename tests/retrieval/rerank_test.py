@@ -53,12 +53,15 @@ def test_ten_times_as_many_candidates_by_default_and_a_file_that_is_mapped(tmp_p
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"rerank": np.zeros((2, 5, 3))}, "rerank must be a pair of arrays"),
+        ({"rerank": np.zeros((2, 5, 3))}, "rerank must be a tuple of two arrays"),
         ({"rerank": (np.zeros((1, 3)), np.zeros((4, 3)))}, r"\(1, d\) and \(5, d\)"),
         ({"rerank": (np.zeros((2, 3)), np.zeros((5, 3)))}, r"\(1, d\) and \(5, d\)"),
         ({"rerank": (np.zeros((1, 2)), np.zeros((5, 3)))}, "arrays of floats"),
         ({"rerank": (np.zeros((1, 3), int), np.zeros((5, 3)))}, "arrays of floats"),
         ({"rerank": (np.zeros(3), np.zeros((5, 3)))}, "arrays of floats"),
+        ({"rerank": (np.full((1, 3), np.nan), np.zeros((5, 3)))}, "differences are finite"),
+        ({"rerank": (np.zeros((1, 3)), np.full((5, 3), np.inf))}, "differences are finite"),
+        ({"rerank": (np.zeros((1, 3)), np.full((5, 3), 1e200))}, "differences are finite"),
         ({"candidates": 9}, "candidates must be None without rerank"),
         ({"candidates": 1, "rerank": (np.zeros((1, 3)), np.zeros((5, 3)))}, "integer >= 2"),
     ],
@@ -68,3 +71,15 @@ def test_refuses(given, message):
     index.add(np.zeros((5, 1), np.uint8))
     with pytest.raises(ValueError, match=message):
         index.search(np.zeros((1, 1), np.uint8), 2, **given)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int64])
+def test_candidates_of_any_kind_of_integer(kind):
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 256, (1000, 8), dtype=np.uint8)
+    vectors = rng.normal(size=(1000, 3))
+    index = HammingIndex(64)
+    index.add(codes)
+    a = index.search(codes[:5], 3, rerank=(vectors[:5], vectors), candidates=kind(100))
+    b = index.search(codes[:5], 3, rerank=(vectors[:5], vectors), candidates=100)
+    np.testing.assert_array_equal(a.ids, b.ids)

@@ -148,11 +148,14 @@ def test_an_executor_that_is_killed_loses_nothing(session, corpus, tmp_path):
         ({"input_col": "text"}, "arrays of numbers, or a binary one. Received: input_col='text'"),
         ({"input_col": "none"}, "Received: input_col='none' of type None"),
         ({"code_col": "id"}, "code_col must be a name that is free"),
-        ({"divisor": 0}, "divisor must be a finite number > 0"),
+        ({"divisor": 0}, "divisor must be a finite number >= 1e-30"),
         ({"offset": float("inf")}, "offset must be a finite number"),
         ({"artefact": "missing.onnx"}, "artefact must be a .onnx or .tflite file"),
         ({"artefact": "images.parquet"}, "artefact must be a .onnx or .tflite file"),
-        ({"artefact": "logits.onnx"}, "artefact must return codes, uint8"),
+        ({"artefact": "logits.onnx"}, r"artefact must be .* it returns tensor\(float\)"),
+        ({"shape": (6, 6)}, r"shape must be None or .*\(36,\). Received: shape=\(6, 6\)"),
+        ({"shape": 36}, "shape must be None or"),
+        ({"shape": (0,)}, "shape must be None or"),
         ({"dataframe": 3}, "dataframe must be a Spark DataFrame"),
     ],
 )
@@ -187,3 +190,18 @@ def test_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(ImportError, match=r'pyspark is needed for this: pip install "keras-ae\['):
         spark.encode(None, "hasher.onnx", "x")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([0.5] * 35, r"v must have 36 values a row, for inputs of shape \(36,\). Received: 35"),
+        ([float("nan")] * 36, "v must have finite values"),
+        ([None] * 36, "v must not have missing values"),
+    ],
+)
+def test_an_input_that_is_none_fails_its_task(value, message, session, corpus):
+    frame = session.createDataFrame([(value,)], "v array<double>")
+    result = spark.encode(frame, corpus["folder"] / "hasher.onnx", "v")
+    with pytest.raises(Exception, match=message):
+        result.collect()
