@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from keras_ae import analysis as analysis
     from keras_ae import export as export
     from keras_ae import plotting as plotting
+    from keras_ae.layers import AffineCorruption as AffineCorruption
     from keras_ae.layers import BatchTopK as BatchTopK
     from keras_ae.layers import BinaryCode as BinaryCode
     from keras_ae.layers import Contractive as Contractive
@@ -40,9 +41,11 @@ if TYPE_CHECKING:
     from keras_ae.regularizers import LaplaceActivityRegularizer as LaplaceActivityRegularizer
     from keras_ae.regularizers import PriorActivityRegularizer as PriorActivityRegularizer
     from keras_ae.regularizers import TangentPropagation as TangentPropagation
+    from keras_ae.regularizers import ViewConsistency as ViewConsistency
     from keras_ae.retrieval import HammingIndex as HammingIndex
 
 _HOMES = {
+    "AffineCorruption": "keras_ae.layers",
     "BatchTopK": "keras_ae.layers",
     "BinaryCode": "keras_ae.layers",
     "Contractive": "keras_ae.layers",
@@ -71,6 +74,7 @@ _HOMES = {
     "LaplaceActivityRegularizer": "keras_ae.regularizers",
     "PriorActivityRegularizer": "keras_ae.regularizers",
     "TangentPropagation": "keras_ae.regularizers",
+    "ViewConsistency": "keras_ae.regularizers",
     "HammingIndex": "keras_ae.retrieval",
 }
 _SUBMODULES = (

@@ -62,6 +62,13 @@ CASES = [
         )
         for suffix, shape in (("rank_2", (5, 16)), ("rank_4", (5, 4, 3, 2)))
     ),
+    *(
+        Case(f"affine_corruption_{name}", keras_ae.AffineCorruption,
+             lambda arguments=arguments: {**arguments, "seed": 3}, shape, shape, random=True,
+             checks={"expected_num_seed_generators": 1})
+        for name, arguments, shape in (("images", {}, (5, 6, 4, 3)),
+                                       ("flat", {"image_shape": (4, 2, 2)}, (5, 16)))
+    ),
     Case("contractive_dense", keras_ae.ContractiveDense,
          lambda: {"units": 3, "activation": "sigmoid"}, output_shape=(5, 3),
          checks={"expected_num_trainable_weights": 2}),

@@ -13,6 +13,7 @@ import keras_ae
 
 ROOT = Path(keras_ae.__file__).parent
 PUBLIC = {
+    "AffineCorruption",
     "Autoencoder",
     "BatchTopK",
     "BinaryCode",
@@ -39,6 +40,7 @@ PUBLIC = {
     "TangentPropagation",
     "TiedDense",
     "TopK",
+    "ViewConsistency",
     "analysis",
     "callbacks",
     "convolutional_autoencoder",

@@ -2,6 +2,7 @@
 
 import keras  # noqa: F401  # First: see keras_ae/_registration.py.
 
+from keras_ae.layers.affine_corruption import AffineCorruption as AffineCorruption
 from keras_ae.layers.batch_top_k import BatchTopK as BatchTopK
 from keras_ae.layers.binary_code import BinaryCode as BinaryCode
 from keras_ae.layers.contractive import Contractive as Contractive

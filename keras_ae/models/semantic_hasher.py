@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_ae._checks import check_bits, check_integer, check_number
 from keras_ae.layers.binary_code import BinaryCode
@@ -12,6 +13,7 @@ from keras_ae.layers.contractive_dense import ContractiveDense
 from keras_ae.layers.gaussian_corruption import GaussianCorruption
 from keras_ae.layers.range_corruption import RangeCorruption
 from keras_ae.models.autoencoder import Autoencoder
+from keras_ae.regularizers.view_consistency import ViewConsistency
 from keras_ae.types import Codes, Config, FloatArray, Tensor
 
 
@@ -26,6 +28,8 @@ class SemanticHasher(Autoencoder):
         corruption: Layer that corrupts the input in training, or `None`.
         code: `BinaryCode` layer between the two, which says how the bits train; a straight-through
             one if `None`.
+        consistency: `ViewConsistency`, or its strength, to train the codes of two corrupted views
+            of each example to be near; the reconstruction is of the first. `None` for one view.
         **kwargs: `name` and `dtype`, as in `keras.Model`.
 
     Shape:
@@ -33,8 +37,8 @@ class SemanticHasher(Autoencoder):
         decoder's: to learn from `fit(x)` it has the shape of the input.
 
     Raises:
-        ValueError: An argument is out of its range or, when the model is built, the encoder does
-            not end in `bits` units.
+        ValueError: An argument is out of its range, there is `consistency` without a corruption
+            or, when the model is built, the encoder does not end in `bits` units.
 
     Example:
 
@@ -59,6 +63,7 @@ class SemanticHasher(Autoencoder):
         bits: int = 64,
         corruption: keras.layers.Layer | None = None,
         code: BinaryCode | None = None,
+        consistency: ViewConsistency | float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(encoder, decoder, corruption, **kwargs)
@@ -66,6 +71,17 @@ class SemanticHasher(Autoencoder):
         if code is not None and not isinstance(code, BinaryCode):
             raise ValueError(f"code must be a BinaryCode or None. Received: code={code!r}")
         self.code = BinaryCode() if code is None else code
+        self.consistency = None if consistency is None else ViewConsistency.of(consistency)
+        if consistency is not None and corruption is None:
+            raise ValueError(
+                "corruption must be given with consistency: without, both views are the same. "
+                "Received: corruption=None"
+            )
+
+    @property
+    def penalty_names(self) -> tuple[str, ...]:
+        """The names of the losses that the model itself adds in training."""
+        return () if self.consistency is None else self.consistency.penalty_names
 
     @classmethod
     def dense(
@@ -77,6 +93,8 @@ class SemanticHasher(Autoencoder):
         contraction: float = 1e-4,
         hidden_noise: float = 0.0,
         code: BinaryCode | None = None,
+        corruption: keras.layers.Layer | None = None,
+        consistency: ViewConsistency | float | None = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> "SemanticHasher":
@@ -97,6 +115,9 @@ class SemanticHasher(Autoencoder):
                 activation, >= 0: see `RangeCorruption`. With some 0.05 to 0.1, int8 changes few
                 codes.
             code: How the bits train; `BinaryCode("noisy_bits", stddev=0.5)` if `None`.
+            corruption: Layer in place of the Gaussian corruption, from `(n, input_dim)` to the
+                same, or `None`.
+            consistency: As for the class.
             dtype: Precision or policy of every layer, as in `keras.layers.Layer`.
             **kwargs: `name`, as for the class.
 
@@ -139,10 +160,21 @@ class SemanticHasher(Autoencoder):
             name="decoder",
         )
         code = BinaryCode("noisy_bits", stddev=0.5, dtype=dtype) if code is None else code
-        corruption = GaussianCorruption(stddev, dtype=dtype)
-        hasher = cls(encoder, decoder, bits, corruption, code, dtype=dtype, **kwargs)
+        if corruption is None:
+            corruption = GaussianCorruption(stddev, dtype=dtype)
+        hasher = cls(encoder, decoder, bits, corruption, code, consistency, dtype=dtype, **kwargs)
         hasher.build((None, input_dim))
         return hasher
+
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
+        corruption, consistency = self.corruption, self.consistency
+        if not training or corruption is None or consistency is None or not self.penalty_names:
+            return super().call(inputs, training)
+        views = corruption(ops.concatenate([inputs, inputs]), training=True)
+        bits = self.decoder_input(self.encoder(views, training=True), training=True)
+        first, second = ops.split(bits, 2)
+        self.add_loss(consistency.between(first, second))
+        return self.decoder(first, training=True)
 
     def decoder_input(self, encoded: Tensor, training: bool | None = None) -> Tensor:
         if len(encoded.shape) != 2 or encoded.shape[-1] != self.bits:
@@ -187,10 +219,12 @@ class SemanticHasher(Autoencoder):
             **super().get_config(),
             "bits": self.bits,
             "code": keras.saving.serialize_keras_object(self.code),
+            "consistency": keras.saving.serialize_keras_object(self.consistency),
         }
 
     @classmethod
     def from_config(cls, config: Config) -> "SemanticHasher":
         config = dict(config)
-        config["code"] = keras.saving.deserialize_keras_object(config["code"])
+        for name in ("code", "consistency"):
+            config[name] = keras.saving.deserialize_keras_object(config[name])
         return super().from_config(config)

@@ -15,3 +15,4 @@ from keras_ae.regularizers.prior_activity_regularizer import (
     PriorActivityRegularizer as PriorActivityRegularizer,
 )
 from keras_ae.regularizers.tangent_propagation import TangentPropagation as TangentPropagation
+from keras_ae.regularizers.view_consistency import ViewConsistency as ViewConsistency
