@@ -32,7 +32,7 @@ python-test: .venv/installed-test
 java-test: .venv/installed-test
 	@echo "== Java: the core of the Android app (android_demo/core)"
 	@if command -v javac >/dev/null && command -v mvn >/dev/null; then \
-		mvn -B -ntp -f android_demo/core/pom.xml test -Dlitert=$(LITERT) -Dbundle=$(abspath $(BUNDLE)); \
+		mvn -B -ntp -f android_demo/core/pom.xml test -Dlitert="$(LITERT)" -Dbundle="$$(realpath "$(BUNDLE)")"; \
 	else echo "Skipped: no JDK with Maven was found"; $(SKIP); fi
 
 web-test:
@@ -40,17 +40,18 @@ web-test:
 	@if ! command -v npm >/dev/null; then echo "Skipped: no Node.js with npm was found"; $(SKIP); \
 	elif [ -z "$(CHROMIUM)" ]; then echo "Skipped: no Chromium was found"; $(SKIP); \
 	else mkdir -p demo_out && npm --prefix export/web ci --silent --no-audit --no-fund \
-		&& CHROMIUM=$(CHROMIUM) PICTURES=$(abspath demo_out) BUNDLE=$(abspath $(BUNDLE)) npm --prefix export/web test --silent; fi
+		&& CHROMIUM="$(CHROMIUM)" PICTURES="$$PWD/demo_out" BUNDLE="$$(realpath "$(BUNDLE)")" \
+			npm --prefix export/web test --silent; fi
 
 android:
-	android_demo/build.sh $(BUNDLE) $(APK)
+	android_demo/build.sh "$(BUNDLE)" $(APK)
 
 android-test: .venv/installed-test android
-	android_demo/test.sh $(APK) $(LITERT)
+	android_demo/test.sh $(APK) "$(LITERT)"
 
 web:
 	npm --prefix export/web ci --silent --no-audit --no-fund
-	node export/web/build.mjs $(BUNDLE) demo_out/web
+	node export/web/build.mjs "$(BUNDLE)" demo_out/web
 	node export/web/serve.mjs demo_out/web
 
 old-runtime: .venv/installed-test

@@ -6,6 +6,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
+test $# -eq 2 || { echo "Usage: $0 BUNDLE APK"; exit 2; }
 bundle=$(cd "$1" && pwd)
 apk=$(realpath -m "$2")
 app=$here/app/src/main
@@ -14,13 +15,12 @@ package=org.kerasae.demo
 min_sdk=23
 target_sdk=34
 
-rm -f "$apk"
-
 say() { echo "== $*"; }
 for tool in java javac mvn aapt2 zipalign apksigner dexdump zip unzip keytool; do
     command -v $tool >/dev/null || { echo "$tool is missing: see the head of $0"; exit 1; }
 done
 test -f "$bundle/bundle.json" || { echo "$bundle has no bundle.json"; exit 1; }
+rm -f "$apk"
 
 say "Fetch Android's API, TensorFlow Lite and two translators into $build/libs"
 mvn -q -B -f "$here/build-tools.xml" -DoutputDirectory="$build/libs" \
@@ -51,10 +51,10 @@ aapt2 link -I "$android" --manifest "$work/AndroidManifest.xml" --java "$work/ge
 
 say "Compile the app"
 libraries=$core:$work/tensorflow-lite/classes.jar:$work/tensorflow-lite-api/classes.jar
-# shellcheck disable=SC2046 # no file has a space in its name
+mapfile -d '' sources < <(find "$app/java" "$work/generated" -name '*.java' -print0)
 javac -Xlint:all,-options,-deprecation,-classfile,-processing -Werror --release 8 -encoding UTF-8 \
     -classpath "$android:$libraries" -d "$work/classes" \
-    $(find "$app/java" "$work/generated" -name '*.java')
+    "${sources[@]}"
 
 say "Translate for the phone"
 java -cp "$build/libs/*" proguard.ProGuard -injars "$work/classes:$libraries" -outjars "$work/old" \
@@ -93,7 +93,7 @@ for class in demo/MainActivity demo/DrawingView demo/TfLiteEncoder core/CodeInde
         || { echo "The APK has no class $class"; exit 1; }
 done
 grep -A 3 "in Lorg/kerasae/demo/MainActivity;" "$work/dex.txt" >"$work/methods.txt"
-for method in onCreate onSaveInstanceState onRetainNonConfigurationInstance; do
+for method in onCreate onPostCreate onRetainNonConfigurationInstance; do
     grep -qF "'$method'" "$work/methods.txt" || { echo "MainActivity has no $method"; exit 1; }
 done
 unzip -v "$apk" >"$work/listing.txt"

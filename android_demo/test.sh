@@ -5,6 +5,7 @@
 #   android_demo/test.sh APK LIBRARY     LIBRARY is libLiteRt.so of Python's ai-edge-litert
 set -euo pipefail
 
+test $# -eq 2 || { echo "Usage: $0 APK LIBRARY"; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 apk=$(realpath "$1")
 library=$(realpath "$2")

@@ -27,6 +27,7 @@ _MODEL, _INDEX = "model.tflite", "index.safetensors"
 _ITEMS, _SAMPLES = "items.safetensors", "samples.safetensors"
 _COMPARED = 256
 _MOST_CLASSES = 65_535
+_MOST_VALUES = 2**24
 
 
 class Fillable(Protocol):
@@ -195,6 +196,11 @@ def to_device_bundle(
 
 def _check_images(name: str, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     images = np.asarray(images)
+    if images.ndim > 1 and math.prod(images.shape[1:]) > _MOST_VALUES:
+        raise ValueError(
+            f"{name} must have at most {_MOST_VALUES} values each. "
+            f"Received: {name} of shape {images.shape}"
+        )
     whole = images[..., None] if images.ndim == 3 else images
     if (
         images.dtype != np.uint8

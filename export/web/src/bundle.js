@@ -3,6 +3,8 @@ import { FormatError, Safetensors, parseJson } from "./safetensors.js";
 
 const FORMAT = "keras_ae.bundle";
 const VERSION = 1;
+const MOST_VALUES = 2 ** 24;
+const LARGEST = 1e30;
 const ABOUT = "bundle.json";
 const MODEL = "model.tflite";
 const INDEX = "index.safetensors";
@@ -85,22 +87,37 @@ export class Bundle {
     if (about.bits !== this.index.bits || about.count !== count) {
       throw new FormatError(ABOUT, "counts other codes than the index has");
     }
+    if (this.index.lastId !== BigInt(count - 1)) {
+      throw new FormatError(INDEX, "ids that are not the rows of the items");
+    }
     const { image, input } = about;
     ({ height: this.height, width: this.width, channels: this.channels } = image ?? {});
     const isSize = (size) => Number.isSafeInteger(size) && size > 0;
-    if (!isSize(this.height) || !isSize(this.width) || ![1, 3].includes(this.channels)) {
+    const values = this.height * this.width * this.channels;
+    if (
+      ![this.height, this.width].every(isSize) ||
+      ![1, 3].includes(this.channels) ||
+      values > MOST_VALUES
+    ) {
       throw new FormatError(ABOUT, "images of an impossible size");
     }
     ({ signature: this.signature, name: this.inputName, output: this.outputName } = input ?? {});
     const texts = [this.signature, this.inputName, this.outputName];
-    const values = this.height * this.width * this.channels;
     if (
       !texts.every((text) => typeof text === "string") ||
       ![input.divisor, input.offset].every(Number.isFinite) ||
-      !Array.isArray(input.shape) ||
-      input.shape.reduce((a, b) => a * b, 1) !== values
+      !Array.isArray(input.shape)
     ) {
       throw new FormatError(ABOUT, "lacks what a bundle says of its input");
+    }
+    if (
+      !input.shape.every(isSize) ||
+      input.shape.reduce((a, b) => a * b, 1) !== values ||
+      input.divisor < 1 / LARGEST ||
+      input.divisor > LARGEST ||
+      Math.abs(input.offset) > LARGEST
+    ) {
+      throw new FormatError(ABOUT, "an input that the images cannot become");
     }
     this.inputShape = input.shape;
     this.#divisor = Math.fround(input.divisor);
@@ -108,7 +125,13 @@ export class Bundle {
 
     const items = new Safetensors(ITEMS, files[ITEMS]);
     this.#thumbnails = items.get("thumbnails", "U8", [count, -1, -1, this.channels]);
+    if (!this.#thumbnails.shape.slice(1, 3).every(isSize)) {
+      throw new FormatError(ITEMS, "thumbnails of an impossible size");
+    }
     this.#labelNames = about.labels ?? null;
+    if (this.#labelNames !== null && !Array.isArray(this.#labelNames)) {
+      throw new FormatError(ABOUT, "labels that are no list");
+    }
     if (this.#labelNames !== null) {
       this.#labels = items.get("labels", "I32", [count]).values;
       const unnamed = this.#labels.find((label) => typeof this.#labelNames[label] !== "string");

@@ -84,6 +84,11 @@ export class CodeIndex {
     this.#words = this.#inWords(values);
   }
 
+  /** The largest id, or -1. */
+  get lastId() {
+    return this.#ids.at(-1) ?? -1n;
+  }
+
   #inWords(octets) {
     const length = this.bits / 8;
     const words = new Uint32Array((octets.length / length) * this.#width);

@@ -63,6 +63,19 @@ test("refuses what does not belong together", async () => {
     ["bundle.json: images of an impossible size", '"channels": ', '"channels": 2'],
     ["bundle.json: lacks what a bundle says of its input", '"divisor"', '"d"'],
     ["bundle.json: lacks what a bundle says of its files", '"files"', '"f"'],
+    ["bundle.json: images of an impossible size", '"height": ', '"height": 65536000'],
+    ["bundle.json: images of an impossible size", '"height": ', '"height": 4294967304, "h": '],
+    ["bundle.json: counts other codes", '"count": ', '"count": 1297.5, "c": '],
+    ["bundle.json: lacks what a bundle says of its input", '"signature": ', '"signature": null, "s": '],
+    ["bundle.json: labels that are no list", '"labels": ', '"labels": "0123456789", "l": '],
+    ["bundle.json: lacks what a bundle says of its input", '"divisor": ', '"divisor": "NaN", "d": '],
+    ...["0", "1e31", "1e-31", "-255"].map((divisor) => [
+      "bundle.json: an input that the images cannot become",
+      '"divisor": ',
+      `"divisor": ${divisor}, "d": `,
+    ]),
+    ["bundle.json: an input that the images cannot become", '"offset": ', '"offset": 1e31, "o": '],
+    ["bundle.json: an input that the images cannot become", '"shape": [', '"shape": [2, '],
     ["items.safetensors: a class without a name: 9", /,\s*"9"/, ""],
   ];
   for (const [message, before, after] of cases) {

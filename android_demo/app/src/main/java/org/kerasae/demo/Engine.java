@@ -10,7 +10,12 @@ import org.kerasae.core.Encoder;
 import org.kerasae.core.Neighbours;
 import org.kerasae.core.Source;
 
-/** Opens a bundle and searches it, on a thread of its own. Answers come on the main thread. */
+/**
+ * Opens a bundle and searches it, on a thread of its own. Answers come on the main thread.
+ *
+ * <p>What is asked before the bundle is open is answered once it is. A listener that comes later, as
+ * after a rotation, is told what the one before it was told last.
+ */
 final class Engine {
     static final int NEIGHBOURS = 12;
 
@@ -19,82 +24,102 @@ final class Engine {
         Encoder make(Bundle bundle) throws IOException;
     }
 
+    /** What is asked: an image as the model takes it, made on the engine's thread. */
+    interface Query {
+        byte[] pixels(Bundle bundle) throws IOException;
+    }
+
+    /** What was found for an image. */
+    static final class Answer {
+        final byte[] pixels;
+        final Neighbours neighbours;
+        final double encodingMillis;
+        final double searchMillis;
+
+        Answer(byte[] pixels, Neighbours neighbours, double encodingMillis, double searchMillis) {
+            this.pixels = pixels;
+            this.neighbours = neighbours;
+            this.encodingMillis = encodingMillis;
+            this.searchMillis = searchMillis;
+        }
+    }
+
     /** Who is told. */
     interface Listener {
         void onOpened(Bundle bundle);
 
-        void onFound(Neighbours neighbours, double encodingMillis, double searchMillis);
+        void onFound(Answer answer);
 
+        /** The image asked for cannot be read. */
+        void onUnreadable(String message);
+
+        /** Nothing can be searched. */
         void onFailed(String message);
+    }
+
+    /** Something to tell a listener. */
+    private interface News {
+        void tell(Listener listener);
     }
 
     private final Handler main = new Handler(Looper.getMainLooper());
     private final ExecutorService thread = Executors.newSingleThreadExecutor();
     // Of the main thread.
     private Listener listener;
-    private Bundle opened;
+    private News opening;
+    private News last;
     private int asked;
+    private boolean isAsked;
     // Of the other.
+    private Bundle bundle;
     private Encoder encoder;
 
     Engine(final Source source, final MakeEncoder makeEncoder) {
         thread.execute(new Runnable() {
             @Override
             public void run() {
-                try {
-                    final Bundle bundle = new Bundle(source);
-                    encoder = makeEncoder.make(bundle);
-                    // The first call takes longer than those after it.
-                    encoder.encode(bundle.input(new byte[bundle.height * bundle.width * bundle.channels]));
-                    main.post(new Runnable() {
-                        @Override
-                        public void run() {
-                            opened = bundle;
-                            if (listener != null) {
-                                listener.onOpened(bundle);
-                            }
-                        }
-                    });
-                } catch (IOException | RuntimeException | LinkageError error) {
-                    fail(error);
-                }
+                final News news = open(source, makeEncoder);
+                main.post(new Runnable() {
+                    @Override
+                    public void run() {
+                        opening = news;
+                        tell(news);
+                    }
+                });
             }
         });
     }
 
-    /** Says who is told from now on: after a rotation another than before, or nobody. */
+    /** Says who is told from now on, or that nobody is. */
     void setListener(Listener listener) {
         this.listener = listener;
-        if (listener != null && opened != null) {
-            listener.onOpened(opened);
-        }
+        tell(opening);
+        tell(last);
+    }
+
+    /** Whether something has been asked and not been cancelled. */
+    boolean isAsked() {
+        return isAsked;
     }
 
     /** Searches what is nearest to an image. Of several asked for, only the last is answered. */
-    void find(final byte[] pixels) {
-        final Bundle bundle = opened;
+    void find(final Query query) {
         final int number = ++asked;
+        isAsked = true;
+        last = null;
         thread.execute(new Runnable() {
             @Override
             public void run() {
-                try {
-                    long start = System.nanoTime();
-                    byte[] code = encoder.encode(bundle.input(pixels));
-                    final long encoded = System.nanoTime();
-                    final Neighbours found = bundle.index.search(code, NEIGHBOURS);
-                    final double encoding = (encoded - start) / 1e6;
-                    final double search = (System.nanoTime() - encoded) / 1e6;
-                    main.post(new Runnable() {
-                        @Override
-                        public void run() {
-                            if (listener != null && number == asked) {
-                                listener.onFound(found, encoding, search);
-                            }
+                final News news = answer(query);
+                main.post(new Runnable() {
+                    @Override
+                    public void run() {
+                        if (number == asked) {
+                            last = news;
+                            tell(news);
                         }
-                    });
-                } catch (RuntimeException error) {
-                    fail(error);
-                }
+                    }
+                });
             }
         });
     }
@@ -102,6 +127,8 @@ final class Engine {
     /** Forgets what was asked for. */
     void cancel() {
         asked++;
+        isAsked = false;
+        last = null;
     }
 
     void close() {
@@ -114,21 +141,78 @@ final class Engine {
                         encoder.close();
                     }
                 } catch (IOException error) {
-                    fail(error);
+                    throw new IllegalStateException(error);
                 }
             }
         });
         thread.shutdown();
     }
 
-    private void fail(final Throwable error) {
-        main.post(new Runnable() {
-            @Override
-            public void run() {
-                if (listener != null) {
-                    listener.onFailed(String.valueOf(error.getMessage()));
+    private News open(Source source, MakeEncoder makeEncoder) {
+        try {
+            final Bundle opened = new Bundle(source);
+            Encoder made = makeEncoder.make(opened);
+            // The first call takes longer than those after it.
+            made.encode(opened.input(new byte[opened.height * opened.width * opened.channels]));
+            bundle = opened;
+            encoder = made;
+            return new News() {
+                @Override
+                public void tell(Listener to) {
+                    to.onOpened(opened);
                 }
+            };
+        } catch (IOException | RuntimeException | LinkageError | OutOfMemoryError error) {
+            return failed(error);
+        }
+    }
+
+    private News answer(Query query) {
+        if (encoder == null) {
+            return null;
+        }
+        byte[] pixels;
+        try {
+            pixels = query.pixels(bundle);
+        } catch (final IOException | RuntimeException | OutOfMemoryError error) {
+            return new News() {
+                @Override
+                public void tell(Listener to) {
+                    to.onUnreadable(String.valueOf(error.getMessage()));
+                }
+            };
+        }
+        try {
+            long start = System.nanoTime();
+            byte[] code = encoder.encode(bundle.input(pixels));
+            long encoded = System.nanoTime();
+            Neighbours found = bundle.index.search(code, NEIGHBOURS);
+            long end = System.nanoTime();
+            final Answer answer =
+                    new Answer(pixels, found, (encoded - start) / 1e6, (end - encoded) / 1e6);
+            return new News() {
+                @Override
+                public void tell(Listener to) {
+                    to.onFound(answer);
+                }
+            };
+        } catch (RuntimeException | OutOfMemoryError error) {
+            return failed(error);
+        }
+    }
+
+    private static News failed(final Throwable error) {
+        return new News() {
+            @Override
+            public void tell(Listener to) {
+                to.onFailed(String.valueOf(error.getMessage()));
             }
-        });
+        };
+    }
+
+    private void tell(News news) {
+        if (listener != null && news != null) {
+            news.tell(listener);
+        }
     }
 }

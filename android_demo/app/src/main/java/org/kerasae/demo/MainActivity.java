@@ -1,9 +1,13 @@
 package org.kerasae.demo;
 
 import android.app.Activity;
+import android.content.ContentResolver;
 import android.content.Intent;
 import android.graphics.Bitmap;
 import android.graphics.drawable.BitmapDrawable;
+import android.net.Uri;
+import android.text.BidiFormatter;
+import android.text.TextUtils;
 import android.view.Gravity;
 import android.view.View;
 import android.view.ViewGroup;
@@ -24,7 +28,6 @@ public final class MainActivity extends Activity implements Engine.Listener {
     private static final int PICK = 1;
     private static final int DRAWN = 280;
     private static final String FOLDER = "bundle";
-    private static final String PIXELS = "pixels";
 
     /** How encoders are made; a test has another way than the phone. */
     static Engine.MakeEncoder makeEncoder = new Engine.MakeEncoder() {
@@ -40,8 +43,6 @@ public final class MainActivity extends Activity implements Engine.Listener {
     private CheckBox invert;
     private TextView status;
     private GridLayout grid;
-    // What was last searched for, as the model takes it, or null.
-    private byte[] pixels;
 
     @Override
     protected void onCreate(android.os.Bundle saved) {
@@ -51,11 +52,10 @@ public final class MainActivity extends Activity implements Engine.Listener {
         invert = findViewById(R.id.invert);
         status = findViewById(R.id.status);
         grid = findViewById(R.id.neighbours);
-        pixels = saved == null ? null : saved.getByteArray(PIXELS);
         canvas.setListener(new Runnable() {
             @Override
             public void run() {
-                find(canvas.argb(DRAWN), DRAWN, DRAWN, false);
+                findDrawn();
             }
         });
         findViewById(R.id.clear).setOnClickListener(new View.OnClickListener() {
@@ -85,9 +85,12 @@ public final class MainActivity extends Activity implements Engine.Listener {
     }
 
     @Override
-    protected void onSaveInstanceState(android.os.Bundle state) {
-        super.onSaveInstanceState(state);
-        state.putByteArray(PIXELS, pixels);
+    protected void onPostCreate(android.os.Bundle saved) {
+        super.onPostCreate(saved);
+        // By now the canvas has its drawing back, also where the process was ended meanwhile.
+        if (!engine.isAsked() && !canvas.isBlank()) {
+            findDrawn();
+        }
     }
 
     @Override
@@ -104,32 +107,50 @@ public final class MainActivity extends Activity implements Engine.Listener {
         if (request != PICK || result != RESULT_OK || data == null || data.getData() == null) {
             return;
         }
-        try {
-            Bitmap picture = Pictures.read(getContentResolver(), data.getData());
-            canvas.clear();
-            find(Pictures.argb(picture), picture.getWidth(), picture.getHeight(), invert.isChecked());
-        } catch (IOException | RuntimeException error) {
-            status.setText(getString(R.string.no_picture, error.getMessage()));
-        }
+        final ContentResolver resolver = getApplicationContext().getContentResolver();
+        final Uri uri = data.getData();
+        final boolean isInverted = invert.isChecked();
+        canvas.clear();
+        engine.find(new Engine.Query() {
+            @Override
+            public byte[] pixels(Bundle opened) throws IOException {
+                Bitmap picture = Pictures.read(resolver, uri);
+                byte[] values = fit(
+                        opened, Pictures.argb(picture), picture.getWidth(), picture.getHeight());
+                for (int i = 0; isInverted && i < values.length; i++) {
+                    values[i] = (byte) ~values[i];
+                }
+                return values;
+            }
+        });
     }
 
     @Override
     public void onOpened(Bundle opened) {
         bundle = opened;
         status.setText(getString(R.string.ready, count(), bundle.index.bits));
+        canvas.setShape(bundle.width, bundle.height);
         showSamples();
-        if (pixels != null) {
-            find(pixels);
+    }
+
+    @Override
+    public void onFound(Engine.Answer answer) {
+        ImageView taken = findViewById(R.id.taken);
+        taken.setImageDrawable(
+                sharp(Pictures.of(answer.pixels, bundle.width, bundle.height)));
+        status.setText(
+                getString(R.string.times, answer.encodingMillis, count(), answer.searchMillis));
+        grid.removeAllViews();
+        Neighbours found = answer.neighbours;
+        for (int i = 0; i < found.size(); i++) {
+            grid.addView(neighbour(i, found.ids[i], found.distances[i]));
         }
     }
 
     @Override
-    public void onFound(Neighbours found, double encodingMillis, double searchMillis) {
-        status.setText(getString(R.string.times, encodingMillis, count(), searchMillis));
-        grid.removeAllViews();
-        for (int i = 0; i < found.size(); i++) {
-            grid.addView(neighbour(i, found.ids[i], found.distances[i]));
-        }
+    public void onUnreadable(String message) {
+        clearAnswer();
+        status.setText(getString(R.string.no_picture, message));
     }
 
     @Override
@@ -139,32 +160,32 @@ public final class MainActivity extends Activity implements Engine.Listener {
 
     private void clear() {
         canvas.clear();
-        pixels = null;
         engine.cancel();
-        grid.removeAllViews();
-        ((ImageView) findViewById(R.id.taken)).setImageDrawable(null);
+        clearAnswer();
         if (bundle != null) {
             status.setText(getString(R.string.ready, count(), bundle.index.bits));
         }
     }
 
-    private void find(int[] argb, int width, int height, boolean isInverted) {
-        if (bundle == null) {
-            return;
-        }
-        byte[] values = Pixels.fit(
-                argb, width, height, bundle.width, bundle.height, bundle.channels);
-        for (int i = 0; isInverted && i < values.length; i++) {
-            values[i] = (byte) ~values[i];
-        }
-        find(values);
+    private void clearAnswer() {
+        grid.removeAllViews();
+        ((ImageView) findViewById(R.id.taken)).setImageDrawable(null);
     }
 
-    private void find(byte[] values) {
-        pixels = values;
-        ImageView taken = findViewById(R.id.taken);
-        taken.setImageDrawable(sharp(Pictures.of(values, bundle.width, bundle.height)));
-        engine.find(values);
+    private void findDrawn() {
+        final int width = canvas.pictureWidth(DRAWN);
+        final int height = canvas.pictureHeight(DRAWN);
+        final int[] argb = canvas.argb(DRAWN);
+        engine.find(new Engine.Query() {
+            @Override
+            public byte[] pixels(Bundle opened) {
+                return fit(opened, argb, width, height);
+            }
+        });
+    }
+
+    private static byte[] fit(Bundle opened, int[] argb, int width, int height) {
+        return Pixels.fit(argb, width, height, opened.width, opened.height, opened.channels);
     }
 
     private void showSamples() {
@@ -181,7 +202,12 @@ public final class MainActivity extends Activity implements Engine.Listener {
                 @Override
                 public void onClick(View clicked) {
                     canvas.clear();
-                    find(values);
+                    engine.find(new Engine.Query() {
+                        @Override
+                        public byte[] pixels(Bundle opened) {
+                            return values;
+                        }
+                    });
                 }
             });
             LinearLayout.LayoutParams place = new LinearLayout.LayoutParams(side, side);
@@ -200,7 +226,10 @@ public final class MainActivity extends Activity implements Engine.Listener {
                         bundle.thumbnail(id), bundle.thumbnailWidth, bundle.thumbnailHeight)));
         TextView text = new TextView(this);
         text.setGravity(Gravity.CENTER);
-        text.setText(label == null ? bits : getString(R.string.labelled, label, bits));
+        text.setMaxLines(2);
+        text.setEllipsize(TextUtils.TruncateAt.END);
+        String wrapped = label == null ? null : BidiFormatter.getInstance().unicodeWrap(label);
+        text.setText(label == null ? bits : getString(R.string.labelled, wrapped, bits));
         LinearLayout tile = new LinearLayout(this);
         tile.setOrientation(LinearLayout.VERTICAL);
         tile.setPadding(dp(4), dp(4), dp(4), dp(4));

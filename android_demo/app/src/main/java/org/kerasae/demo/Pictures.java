@@ -62,7 +62,21 @@ final class Pictures {
         int width = bitmap.getWidth();
         int[] argb = new int[width * bitmap.getHeight()];
         bitmap.getPixels(argb, 0, width, 0, 0, width, bitmap.getHeight());
+        for (int i = 0; i < argb.length; i++) {
+            argb[i] = onWhite(argb[i]);
+        }
         return argb;
+    }
+
+    /** Returns a colour as it is seen where what lies behind it is white, as in most viewers. */
+    private static int onWhite(int argb) {
+        int alpha = argb >>> 24;
+        int result = 0xff;
+        for (int shift = 16; shift >= 0; shift -= 8) {
+            int value = argb >> shift & 0xff;
+            result = result << 8 | (value * alpha + 255 * (255 - alpha) + 127) / 255;
+        }
+        return result;
     }
 
     /** Makes a picture of values from 0 to 255, row by row, the channel varying fastest. */

@@ -25,6 +25,7 @@ import java.io.File;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.util.Locale;
+import java.util.concurrent.CountDownLatch;
 import java.util.function.BooleanSupplier;
 import org.junit.Before;
 import org.junit.Test;
@@ -200,7 +201,66 @@ public class MainActivityTest {
         assertShows(bundle, sample.neighbours);
 
         pick(activity, new byte[] {1, 2, 3});
-        assertTrue(status(), status().startsWith("This image cannot be read: "));
+        await(() -> status().startsWith("This image cannot be read: "));
+        assertEquals(0, group(R.id.neighbours).getChildCount());
+    }
+
+    @Test
+    public void whatIsDrawnBeforeTheModelIsOpenIsFoundOnceItIs() {
+        CountDownLatch gate = new CountDownLatch(1);
+        MainActivity.makeEncoder = bundle -> {
+            try {
+                gate.await();
+            } catch (InterruptedException error) {
+                throw new IOException(error);
+            }
+            return new LiteRtEncoder(bundle);
+        };
+        controller = Robolectric.buildActivity(MainActivity.class).setup();
+        drawASeven();
+        assertTrue(status().startsWith("Opening"));
+        gate.countDown();
+        awaitNeighbours();
+        assertEquals(Engine.NEIGHBOURS, group(R.id.neighbours).getChildCount());
+    }
+
+    @Test
+    public void aSecondFingerDrawsNothing() {
+        start();
+        DrawingView canvas = controller.get().findViewById(R.id.canvas);
+        touch(canvas, MotionEvent.ACTION_DOWN, .1f, .2f);
+        MotionEvent.PointerProperties[] fingers = new MotionEvent.PointerProperties[2];
+        MotionEvent.PointerCoords[] places = new MotionEvent.PointerCoords[2];
+        for (int i = 0; i < 2; i++) {
+            fingers[i] = new MotionEvent.PointerProperties();
+            fingers[i].id = i;
+            places[i] = new MotionEvent.PointerCoords();
+            places[i].x = (i == 0 ? .1f : .9f) * canvas.getWidth();
+            places[i].y = .8f * canvas.getHeight();
+        }
+        for (int action : new int[] {
+            MotionEvent.ACTION_POINTER_DOWN | 1 << MotionEvent.ACTION_POINTER_INDEX_SHIFT,
+            MotionEvent.ACTION_MOVE,
+            MotionEvent.ACTION_POINTER_UP,
+        }) {
+            canvas.dispatchTouchEvent(MotionEvent.obtain(
+                    0, 0, action, 2, fingers, places, 0, 0, 1, 1, 0, 0, 0, 0));
+        }
+        touch(canvas, MotionEvent.ACTION_UP, .9f, .8f);
+        awaitNeighbours();
+        int[] argb = canvas.argb(100);
+        for (int i = 0; i < argb.length; i++) {
+            assertTrue((argb[i] & 0xff) == 0 || i % 100 < 20);
+        }
+    }
+
+    @Test
+    public void aTransparentPictureIsSeenOnWhite() {
+        Bitmap clear = Bitmap.createBitmap(2, 1, Bitmap.Config.ARGB_8888);
+        clear.setPixel(1, 0, 0x80000000);
+        int[] argb = Pictures.argb(clear);
+        assertEquals(0xffffffff, argb[0]);
+        assertEquals(0xff7f7f7f, argb[1]);
     }
 
     private static void pick(MainActivity activity, byte[] file) {
@@ -220,6 +280,8 @@ public class MainActivityTest {
             throw new IOException("no such model");
         };
         start();
+        assertEquals("This app cannot search: no such model", status());
+        controller.recreate();
         assertEquals("This app cannot search: no such model", status());
         // Nothing crashes when it is used all the same.
         drawASeven();

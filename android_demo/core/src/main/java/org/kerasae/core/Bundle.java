@@ -32,6 +32,8 @@ public final class Bundle {
 
     private static final String FORMAT = "keras_ae.bundle";
     private static final int VERSION = 1;
+    private static final int MOST_VALUES = 1 << 24;
+    private static final double LARGEST = 1e30;
     private static final String ABOUT = "bundle.json";
     private static final String MODEL = "model.tflite";
     private static final String INDEX = "index.safetensors";
@@ -75,35 +77,51 @@ public final class Bundle {
     public Bundle(Source source) throws IOException {
         try {
             JSONObject about = json(ABOUT, source.read(ABOUT));
-            if (!about.getString("format").equals(FORMAT) || about.getInt("version") != VERSION) {
+            if (!FORMAT.equals(about.get("format"))
+                    || Json.integer(about.get("version")) != VERSION) {
                 throw new FormatException(ABOUT, "not a bundle, or of a version unknown here");
             }
             JSONObject files = about.getJSONObject("files");
             model = checked(source, files, MODEL);
             JSONObject said = json(MODEL + ".json", checked(source, files, MODEL + ".json"));
             index = new CodeIndex(INDEX, checked(source, files, INDEX));
-            String variant = about.getString("variant");
-            if (!variant.equals(said.getString("variant")) || !variant.equals(index.variant)) {
+            String variant = Json.text(about.get("variant"));
+            if (!variant.equals(said.get("variant")) || !variant.equals(index.variant)) {
                 throw new FormatException(
                         ABOUT, "the index was made by another model than the one beside it");
             }
-            int count = about.getInt("count");
-            if (index.bits != about.getInt("bits") || index.size != count) {
+            int count = Json.integer(about.get("count"));
+            if (index.bits != Json.integer(about.get("bits")) || index.size != count) {
                 throw new FormatException(ABOUT, "counts other codes than the index has");
             }
+            if (index.lastId() != count - 1) {
+                throw new FormatException(INDEX, "ids that are not the rows of the items");
+            }
             JSONObject image = about.getJSONObject("image");
-            height = image.getInt("height");
-            width = image.getInt("width");
-            channels = image.getInt("channels");
-            if (height < 1 || width < 1 || channels != 1 && channels != 3) {
+            height = Json.integer(image.get("height"));
+            width = Json.integer(image.get("width"));
+            channels = Json.integer(image.get("channels"));
+            if (height < 1 || width < 1 || channels != 1 && channels != 3
+                    || (long) height * width > MOST_VALUES / channels) {
                 throw new FormatException(ABOUT, "images of an impossible size");
             }
             JSONObject input = about.getJSONObject("input");
-            signature = input.getString("signature");
-            inputName = input.getString("name");
-            outputName = input.getString("output");
-            divisor = (float) input.getDouble("divisor");
-            offset = (float) input.getDouble("offset");
+            signature = Json.text(input.get("signature"));
+            inputName = Json.text(input.get("name"));
+            outputName = Json.text(input.get("output"));
+            divisor = (float) Json.number(input.get("divisor"));
+            offset = (float) Json.number(input.get("offset"));
+            JSONArray shape = input.getJSONArray("shape");
+            long values = 1;
+            for (int i = 0; i < shape.length(); i++) {
+                values = Math.min(values * Json.integer(shape.get(i)), MOST_VALUES + 1L);
+            }
+            // So that NaN is refused as well.
+            if (values != (long) height * width * channels
+                    || !(divisor >= 1 / LARGEST && divisor <= LARGEST)
+                    || !(Math.abs(offset) <= LARGEST)) {
+                throw new FormatException(ABOUT, "an input that the images cannot become");
+            }
 
             Safetensors items = new Safetensors(ITEMS, checked(source, files, ITEMS));
             thumbnails = items.get("thumbnails", "U8", count, -1, -1, channels);
@@ -112,11 +130,11 @@ public final class Bundle {
             if (thumbnailHeight < 1 || thumbnailWidth < 1) {
                 throw new FormatException(ITEMS, "thumbnails of an impossible size");
             }
-            JSONArray names = about.optJSONArray("labels");
+            JSONArray names = about.isNull("labels") ? null : about.getJSONArray("labels");
             labels = names == null ? null : items.get("labels", "I32", count);
             labelNames = new String[names == null ? 0 : names.length()];
             for (int i = 0; i < labelNames.length; i++) {
-                labelNames[i] = names.getString(i);
+                labelNames[i] = Json.text(names.get(i));
             }
             for (int i = 0; labels != null && i < count; i++) {
                 int label = labels.data.getInt(4 * i);

@@ -68,6 +68,11 @@ public final class CodeIndex {
         }
     }
 
+    /** Returns the largest id, or -1. */
+    long lastId() {
+        return size == 0 ? -1 : id(size - 1);
+    }
+
     /** Opens an index file, mapped into memory. */
     public static CodeIndex open(File file) throws IOException {
         File folder = file.getAbsoluteFile().getParentFile();

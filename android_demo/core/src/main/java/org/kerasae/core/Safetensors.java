@@ -64,26 +64,24 @@ public final class Safetensors {
             throws JSONException, FormatException {
         JSONArray sizes = described.getJSONArray("shape");
         JSONArray offsets = described.getJSONArray("data_offsets");
-        String type = described.getString("dtype");
-        long begin = offsets.getLong(0);
-        long end = offsets.getLong(1);
+        String type = Json.text(described.get("dtype"));
+        int begin = Json.integer(offsets.get(0));
+        int end = Json.integer(offsets.get(1));
         int[] shape = new int[sizes.length()];
         long bytes = size(type);
         for (int i = 0; i < shape.length; i++) {
-            long size = sizes.getLong(i);
-            // No tensor of a file below 2 GiB has more of a size, unless another is 0.
-            if (size < 0 || size > Integer.MAX_VALUE) {
+            shape[i] = Json.integer(sizes.get(i));
+            if (shape[i] < 0) {
                 throw new FormatException(name, "a tensor '" + key + "' of impossible shape");
             }
-            shape[i] = (int) size;
-            bytes = Math.min(bytes * size, Integer.MAX_VALUE + 1L);
+            bytes = Math.min(bytes * shape[i], Integer.MAX_VALUE + 1L);
         }
         if (begin < 0 || end < begin || end > data.limit() || end - begin != bytes) {
             throw new FormatException(
                     name, "truncated, or damaged: tensor '" + key + "' is not where it should be");
         }
         ByteBuffer view = data.duplicate();
-        view.position((int) begin).limit((int) end);
+        view.position(begin).limit(end);
         tensors.put(key, new Tensor(shape, view.slice().order(ByteOrder.LITTLE_ENDIAN)));
         types.put(key, type);
     }

@@ -23,6 +23,9 @@ public interface Source {
         public ByteBuffer read(String name) throws IOException {
             try (FileInputStream stream = new FileInputStream(new File(folder, name));
                     FileChannel channel = stream.getChannel()) {
+                if (channel.size() > Integer.MAX_VALUE) {
+                    throw new FormatException(name, "larger than can be mapped, 2 GiB");
+                }
                 return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size());
             }
         }

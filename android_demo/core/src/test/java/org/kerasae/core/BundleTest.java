@@ -111,6 +111,20 @@ public class BundleTest {
         assertSaid("bundle.json: images of an impossible size", "\"height\": ", "-");
         assertSaid("bundle.json: images of an impossible size", "\"channels\": ", "2");
         assertSaid("bundle.json: lacks what a bundle says", "\"divisor\"", ": {}, \"d\"");
+        assertSaid("bundle.json: images of an impossible size", "\"height\": ", "65536000");
+        assertSaid("bundle.json: lacks what a bundle says", "\"height\": ", "4294967304, \"h\": ");
+        assertSaid("bundle.json: lacks what a bundle says", "\"count\": ", "1297.5, \"c\": ");
+        assertSaid("bundle.json: lacks what a bundle says", "\"signature\": ", "null, \"s\": ");
+        assertSaid("bundle.json: lacks what a bundle says", "\"labels\": ", "\"0123456789\", \"l\": ");
+        assertSaid("bundle.json: lacks what a bundle says", "\"divisor\": ", "\"NaN\", \"d\": ");
+        for (String divisor : new String[] {"0", "1e31", "1e-31", "-255"}) {
+            assertSaid("bundle.json: an input that the images cannot become", "\"divisor\": ",
+                    divisor + ", \"d\": ");
+        }
+        assertSaid("bundle.json: an input that the images cannot become", "\"offset\": ",
+                "1e31, \"o\": ");
+        assertSaid("bundle.json: an input that the images cannot become", "\"shape\": [", "2, ");
+        assertSaid("bundle.json: has JSON that is no object", "}\n", "}");
         assertSaid("items.safetensors: a class without a name: 9", "\"9\"", null);
     }
 
@@ -119,7 +133,9 @@ public class BundleTest {
         String text = new String(Golden.bytes("bundle/bundle.json"), StandardCharsets.UTF_8);
         String changed = more == null
                 ? text.replaceFirst(",\\s*" + after, "")
-                : text.replace(after, after + more);
+                : after.endsWith("\n")
+                        ? text.substring(0, text.length() - 1) + more
+                        : text.replace(after, after + more);
         assertTrue(!changed.equals(text));
         Source source = with("bundle.json", changed.getBytes(StandardCharsets.UTF_8));
         String error = assertThrows(FormatException.class, () -> new Bundle(source)).getMessage();
