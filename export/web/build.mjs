@@ -2,8 +2,9 @@
 //
 //   npm ci && node build.mjs BUNDLE OUT
 
-import { access, cp, mkdir, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { realpathSync } from "node:fs";
+import { access, cp, mkdir, readdir, realpath, rm } from "node:fs/promises";
+import { join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
@@ -13,30 +14,44 @@ const RUNTIMES = ["litert_wasm_internal", "litert_wasm_compat_internal"];
 
 /**
  * @param {string} bundle folder that `export/to_device_bundle.py` has written
- * @param {string} out folder to write; a page that was built there is replaced
+ * @param {string} out folder to write: a free one, an empty one, or one with such a page alone,
+ *   which is replaced
  */
 export async function build(bundle, out) {
   await access(join(bundle, "bundle.json"));
   await access(packages);
-  const parts = ["bundle", "vendor"];
   await mkdir(out, { recursive: true });
-  await Promise.all(parts.map((part) => rm(join(out, part), { recursive: true, force: true })));
-  await cp(join(here, "src"), out, { recursive: true });
-  await cp(bundle, join(out, "bundle"), { recursive: true });
-  await cp(join(packages, "core", "dist", "index.js"), join(out, "vendor/core/index.js"));
-  const utils = join("vendor", "wasm-utils", "index.js");
-  await cp(join(packages, "wasm-utils", "dist", "index.js"), join(out, utils));
+  const [from, to] = [await realpath(bundle), await realpath(out)];
+  if (`${from}${sep}`.startsWith(`${to}${sep}`) || `${to}${sep}`.startsWith(`${from}${sep}`)) {
+    throw new Error(`OUT and BUNDLE must not lie in one another. Received: ${to} and ${from}`);
+  }
+  const page = [...(await readdir(join(here, "src"))), "bundle", "vendor"];
+  const foreign = (await readdir(to)).filter((name) => !page.includes(name));
+  if (foreign.length) {
+    throw new Error(`OUT must have nothing but a page in it. Received: ${to} with ${foreign}`);
+  }
+  await Promise.all(page.map((name) => rm(join(to, name), { recursive: true, force: true })));
+  await cp(join(here, "src"), to, { recursive: true });
+  await cp(from, join(to, "bundle"), { recursive: true, dereference: true });
+  for (const name of ["core", "wasm-utils"]) {
+    await cp(join(packages, name, "dist", "index.js"), join(to, "vendor", name, "index.js"));
+  }
   for (const name of RUNTIMES.flatMap((runtime) => [`${runtime}.js`, `${runtime}.wasm`])) {
-    await cp(join(packages, "core", "wasm", name), join(out, "vendor", "wasm", name));
+    await cp(join(packages, "core", "wasm", name), join(to, "vendor", "wasm", name));
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const [bundle, out] = process.argv.slice(2);
   if (!bundle || !out) {
     console.error("Usage: node build.mjs BUNDLE OUT");
     process.exit(2);
   }
-  await build(resolve(bundle), resolve(out));
+  try {
+    await build(resolve(bundle), resolve(out));
+  } catch (error) {
+    console.error(`No page was built: ${error.message}`);
+    process.exit(1);
+  }
   console.log(`The page is in ${resolve(out)}`);
 }

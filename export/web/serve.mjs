@@ -2,7 +2,9 @@
 //
 //   node serve.mjs FOLDER [PORT]
 
-import { readFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { realpathSync } from "node:fs";
+import { access, readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -32,8 +34,11 @@ export async function serve(folder, port = 0) {
       }
       const content = await readFile(file);
       const type = TYPES[extname(file)] ?? "application/octet-stream";
-      response.writeHead(200, { "Content-Type": type, "Cache-Control": "no-cache" });
-      response.end(content);
+      // A browser that has it already need not load it again.
+      const tag = `"${createHash("sha256").update(content).digest("hex")}"`;
+      const headers = { "Content-Type": type, "Cache-Control": "no-cache", ETag: tag };
+      const isKnown = request.headers["if-none-match"] === tag;
+      response.writeHead(isKnown ? 304 : 200, headers).end(isKnown ? undefined : content);
     } catch {
       response.writeHead(404).end();
     }
@@ -45,12 +50,18 @@ export async function serve(folder, port = 0) {
   return server;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
+if (realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const [folder, port = "8000"] = process.argv.slice(2);
   if (!folder) {
     console.error("Usage: node serve.mjs FOLDER [PORT]");
     process.exit(2);
   }
-  await serve(folder, Number(port));
-  console.log(`http://127.0.0.1:${port}/ (Ctrl-C ends it)`);
+  try {
+    await access(join(folder, "index.html"));
+    const server = await serve(folder, Number(port));
+    console.log(`http://127.0.0.1:${server.address().port}/ (Ctrl-C ends it)`);
+  } catch (error) {
+    console.error(`Nothing is served: ${error.message}`);
+    process.exit(1);
+  }
 }

@@ -1,48 +1,57 @@
+const LONGEST = 280;
 const STROKE = 0.09;
-const STEP = 1 / 28;
-const ARROWS = {
-  ArrowLeft: [-STEP, 0],
-  ArrowRight: [STEP, 0],
-  ArrowUp: [0, -STEP],
-  ArrowDown: [0, STEP],
-};
+const STEPS = 28;
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /**
- * Lets a person draw on a canvas in white on black: with a pointer, or with the arrow keys, where
+ * Lets a person draw on a canvas in white on black: with one pointer, or with the arrow keys, where
  * the space bar lowers and lifts the pen.
  */
 export class Drawing {
   #canvas;
   #context;
   #onStroke;
-  #last = null;
-  // Of the keyboard's pen, in units of the side.
-  #pen = [0.5, 0.5];
+  #pen;
+  // The pointer that draws, and where it was; others are left out.
+  #pointer = null;
+  #last;
+  // The keyboard's pen, in steps.
+  #at = [STEPS / 2, STEPS / 2];
   #isDown = false;
 
   /**
-   * @param {HTMLCanvasElement} canvas
+   * @param {HTMLCanvasElement} canvas which takes the shape of the images
+   * @param {HTMLElement} pen shows where the keyboard's pen is
+   * @param {{width: number, height: number}} images that the model takes
    * @param {() => void} onStroke is called after each stroke
    */
-  constructor(canvas, onStroke) {
+  constructor(canvas, pen, images, onStroke) {
+    const scale = LONGEST / Math.max(images.width, images.height);
+    canvas.width = Math.max(1, Math.round(scale * images.width));
+    canvas.height = Math.max(1, Math.round(scale * images.height));
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d", { willReadFrequently: true });
     this.#onStroke = onStroke;
+    this.#pen = pen;
     this.clear();
     canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      this.#last = null;
-      this.#lineTo(this.#place(event));
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (this.#last) {
-        const events = event.getCoalescedEvents?.() ?? [];
-        (events.length ? events : [event]).forEach((one) => this.#lineTo(this.#place(one)));
+      if (this.#pointer === null && event.button === 0) {
+        canvas.setPointerCapture(event.pointerId);
+        this.#pointer = event.pointerId;
+        this.#last = this.#line(this.#place(event), this.#place(event));
       }
     });
-    const end = () => {
-      if (this.#last) {
-        this.#last = null;
+    canvas.addEventListener("pointermove", (event) => {
+      if (event.pointerId === this.#pointer) {
+        const events = event.getCoalescedEvents?.() ?? [];
+        for (const one of events.length ? events : [event]) {
+          this.#last = this.#line(this.#last, this.#place(one));
+        }
+      }
+    });
+    const end = (event) => {
+      if (event.pointerId === this.#pointer) {
+        this.#pointer = null;
         this.#onStroke();
       }
     };
@@ -55,6 +64,8 @@ export class Drawing {
     this.#context.fillStyle = "black";
     this.#context.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
     this.#isDown = false;
+    this.#pointer = null;
+    this.#tell("Draw with a pointer, or with the arrow keys after the space bar.");
   }
 
   /** Returns the picture: red, green, blue and alpha of each pixel. */
@@ -67,40 +78,44 @@ export class Drawing {
     return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
   }
 
-  #lineTo([x, y]) {
-    const side = this.#canvas.width;
-    const [fromX, fromY] = this.#last ?? [x, y];
+  /** Draws from one place to another, in parts of width and height, and returns the other. */
+  #line([fromX, fromY], [x, y]) {
+    const { width, height } = this.#canvas;
     this.#context.strokeStyle = "white";
-    this.#context.lineWidth = STROKE * side;
+    this.#context.lineWidth = STROKE * Math.max(width, height);
     this.#context.lineCap = "round";
     this.#context.beginPath();
-    this.#context.moveTo(fromX * side, fromY * side);
-    this.#context.lineTo(x * side, y * side);
+    this.#context.moveTo(fromX * width, fromY * height);
+    this.#context.lineTo(x * width, y * height);
     this.#context.stroke();
-    this.#last = [x, y];
+    return [x, y];
   }
 
   #onKey(event) {
-    if (event.key === " ") {
+    const from = this.#at;
+    if (event.key === " " && !event.repeat) {
       this.#isDown = !this.#isDown;
-      this.#last = null;
-      if (this.#isDown) {
-        this.#lineTo(this.#pen);
-      } else {
-        this.#onStroke();
-      }
     } else if (event.key in ARROWS) {
       const move = ARROWS[event.key];
-      this.#pen = this.#pen.map((at, axis) => Math.min(1, Math.max(0, at + move[axis])));
-      if (this.#isDown) {
-        this.#lineTo(this.#pen);
-      }
-    } else {
+      this.#at = from.map((at, axis) => Math.min(STEPS, Math.max(0, at + move[axis])));
+    } else if (event.key !== " ") {
       return;
     }
     event.preventDefault();
-    const [x, y] = this.#pen.map((at) => Math.round(at * 28));
-    const pen = this.#isDown ? "down" : "up";
-    this.#canvas.setAttribute("aria-label", `Canvas. The pen is ${pen}, at ${x}, ${y} of 28.`);
+    if (this.#isDown) {
+      this.#line(...[from, this.#at].map((place) => place.map((step) => step / STEPS)));
+    }
+    const [x, y] = this.#at;
+    this.#tell(`The pen is ${this.#isDown ? "down" : "up"}, at ${x}, ${y} of ${STEPS}.`);
+    if (event.key === " " && !event.repeat && !this.#isDown) {
+      this.#onStroke();
+    }
+  }
+
+  #tell(text) {
+    const [x, y] = this.#at.map((step) => `${(100 * step) / STEPS}%`);
+    Object.assign(this.#pen.style, { left: x, top: y });
+    this.#pen.dataset.down = this.#isDown;
+    this.#canvas.setAttribute("aria-label", `Canvas. ${text}`);
   }
 }

@@ -27,16 +27,6 @@ function fail(error) {
   alert.hidden = false;
 }
 
-/** Runs what a person has asked for, and shows what goes wrong. */
-async function attempt(action) {
-  element("error").hidden = true;
-  try {
-    await action();
-  } catch (error) {
-    fail(error);
-  }
-}
-
 /** Shows values from 0 to 255 on a canvas, pixel by pixel: what is seen is what is compared. */
 function show(canvas, { pixels, width, height, channels }) {
   canvas.width = width;
@@ -52,8 +42,27 @@ function show(canvas, { pixels, width, height, channels }) {
   return canvas;
 }
 
-async function find(pixels) {
+/**
+ * Shows what is nearest to an image, unless something else is asked for meanwhile.
+ *
+ * @param {() => Promise<Uint8Array> | Uint8Array} makePixels
+ */
+async function find(makePixels) {
   const number = ++asked;
+  element("error").hidden = true;
+  try {
+    const pixels = await makePixels();
+    if (number === asked) {
+      await answer(pixels, number);
+    }
+  } catch (error) {
+    if (number === asked) {
+      fail(error);
+    }
+  }
+}
+
+async function answer(pixels, number) {
   const { height, width, channels } = bundle;
   show(element("taken"), { pixels, width, height, channels });
   const start = performance.now();
@@ -79,13 +88,19 @@ function neighbour(rank, id, distance) {
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `Neighbour ${rank + 1}, ${name}`);
   const text = document.createElement("span");
-  text.textContent = `${label === null ? "" : `${label}: `}${distance} ${distance === 1 ? "bit" : "bits"}`;
+  if (label !== null) {
+    // A name in another direction must not turn the number around.
+    const isolated = document.createElement("bdi");
+    isolated.textContent = label;
+    text.append(isolated, ": ");
+  }
+  text.append(`${distance} ${distance === 1 ? "bit" : "bits"}`);
   const item = document.createElement("li");
   item.append(canvas, text);
   return item;
 }
 
-async function pick(file) {
+async function picked(file) {
   let image;
   try {
     image = await createImageBitmap(file);
@@ -97,15 +112,19 @@ async function pick(file) {
   canvas.width = Math.max(1, Math.round(image.width * scale));
   canvas.height = Math.max(1, Math.round(image.height * scale));
   const context = canvas.getContext("2d");
+  // What is transparent is seen as white, as in most viewers.
+  context.fillStyle = "white";
+  context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
   image.close();
   const picture = context.getImageData(0, 0, canvas.width, canvas.height);
   const pixels = fit(picture, bundle.width, bundle.height, bundle.channels);
-  await find(element("invert").checked ? pixels.map((value) => 255 - value) : pixels);
+  return element("invert").checked ? pixels.map((value) => 255 - value) : pixels;
 }
 
 function clear(drawing) {
   asked++;
+  element("error").hidden = true;
   drawing.clear();
   element("neighbours").replaceChildren();
   element("taken").width = 0;
@@ -126,7 +145,7 @@ function showSamples(drawing) {
     button.append(show(document.createElement("canvas"), { pixels, width, height, channels }));
     button.addEventListener("click", () => {
       drawing.clear();
-      attempt(() => find(pixels));
+      find(() => pixels);
     });
     element("samples").append(button);
   }
@@ -143,10 +162,11 @@ async function read(name) {
 /** Keeps all that has been loaded, so that the page works offline from now on. */
 async function keep() {
   await navigator.serviceWorker.register("service_worker.js");
+  const folder = new URL(".", document.baseURI).href;
   const loaded = performance.getEntriesByType("resource").map((entry) => entry.name);
-  const here = loaded.filter((url) => url.startsWith(document.baseURI));
+  const here = loaded.filter((url) => url.startsWith(folder));
   const cache = await caches.open(CACHE);
-  await cache.addAll(new Set([document.baseURI, ...here]));
+  await cache.addAll(new Set([folder, document.baseURI.split("#")[0], ...here]));
   document.documentElement.dataset.offline = "ready";
 }
 
@@ -158,31 +178,30 @@ async function start() {
   // The first call takes longer than those after it.
   await encoder.encode(bundle.input(new Uint8Array(bundle.height * bundle.width * bundle.channels)));
   element("progress").hidden = true;
-  const drawing = new Drawing(element("canvas"), () =>
-    attempt(() =>
-      find(fit(drawing.picture(), bundle.width, bundle.height, bundle.channels)),
-    ),
+  const drawing = new Drawing(element("canvas"), element("pen"), bundle, () =>
+    find(() => fit(drawing.picture(), bundle.width, bundle.height, bundle.channels)),
   );
-  element("clear").addEventListener("click", () => attempt(() => clear(drawing)));
+  element("clear").addEventListener("click", () => clear(drawing));
   element("pick").addEventListener("change", (event) => {
     const [file] = event.target.files;
     // The same file may be picked again.
     event.target.value = "";
     if (file) {
       drawing.clear();
-      attempt(() => pick(file));
+      find(() => picked(file));
     }
   });
   showSamples(drawing);
   element("controls").disabled = false;
   ready();
-  if ("serviceWorker" in navigator) {
-    await keep();
-  }
 }
 
-start().catch((error) => {
-  say("This page cannot search.");
-  element("progress").hidden = true;
-  fail(error);
-});
+start().then(
+  // Without a copy, or the right to keep one, the page still works.
+  () => navigator.serviceWorker && keep().catch((error) => console.warn(error)),
+  (error) => {
+    say("This page cannot search.");
+    element("progress").hidden = true;
+    fail(error);
+  },
+);

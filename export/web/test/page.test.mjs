@@ -3,7 +3,7 @@
 // names, or in one that is thrown away.
 
 import assert from "node:assert/strict";
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, lstat, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -236,21 +236,145 @@ test("a broken bundle is said", async () => {
   }
 });
 
-test("once loaded it works without its server", async () => {
-  const other = await serve(join(folder, "page"));
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  await page.goto(address(other));
-  await page.locator("html[data-offline=ready]").waitFor();
-  const url = address(other);
-  other.closeAllConnections();
-  await new Promise((done) => other.close(done));
-  await assert.rejects(fetch(url));
-  await page.reload();
-  await ready(page);
-  await draw(page, SEVEN);
+for (const path of ["", "index.html", "?from=somewhere#top"]) {
+  test(`once loaded it works without its server, as /${path}`, async () => {
+    const other = await serve(join(folder, "page"));
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(address(other) + path);
+    await page.locator("html[data-offline=ready]").waitFor();
+    const url = address(other);
+    other.closeAllConnections();
+    await new Promise((done) => other.close(done));
+    await assert.rejects(fetch(url));
+    await page.reload();
+    await ready(page);
+    await draw(page, SEVEN);
+    assert.equal((await found(page)).length, 12);
+    await context.close();
+  });
+}
+
+test("it works where nothing can be kept", async () => {
+  const site = join(folder, "no_worker");
+  await build(BUNDLE, site);
+  await rm(join(site, "service_worker.js"));
+  const other = await serve(site);
+  const { page } = await open({}, address(other));
+  await page.getByRole("button", { name: "Sample 1", exact: true }).click();
   assert.equal((await found(page)).length, 12);
-  await context.close();
+  assert.ok(await page.getByRole("alert").isHidden());
+  await page.close();
+  other.closeAllConnections();
+  other.close();
+});
+
+test("what was asked last is what is shown", async () => {
+  const { page } = await open();
+  await ready(page);
+  await page.getByRole("button", { name: "Sample 4", exact: true }).click();
+  const texts = await found(page);
+  await page.getByRole("button", { name: "Clear" }).click();
+  // A picture that takes a while, and something else meanwhile.
+  await page.evaluate(() => {
+    const decode = window.createImageBitmap;
+    window.createImageBitmap = async (file) => {
+      await new Promise((done) => setTimeout(done, 300));
+      window.isDecoded = true;
+      return decode(file);
+    };
+  });
+  const png =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
+  const file = { name: "dot.png", mimeType: "image/png", buffer: Buffer.from(png, "base64") };
+  await page.locator("#pick").setInputFiles(file);
+  await page.getByRole("button", { name: "Sample 4", exact: true }).click();
+  assert.deepEqual(await found(page), texts);
+  await page.waitForFunction(() => window.isDecoded);
+  await page.waitForTimeout(100);
+  assert.deepEqual(await found(page), texts);
+  await page.close();
+});
+
+test("one pointer draws at a time, and none without its button", async () => {
+  const { page } = await open({ hasTouch: true });
+  await ready(page);
+  const white = () =>
+    page.evaluate(() => {
+      const { width, height } = document.getElementById("canvas");
+      const context = document.getElementById("canvas").getContext("2d");
+      const { data } = context.getImageData(0, 0, width, height);
+      // By columns: left, middle and right.
+      const counts = [0, 0, 0];
+      for (let i = 0; i < data.length; i += 4) {
+        counts[Math.floor((3 * ((i / 4) % width)) / width)] += data[i] > 128;
+      }
+      return counts;
+    });
+  const box = await page.locator("#canvas").boundingBox();
+  const point = (x, y, id) => ({ x: box.x + x * box.width, y: box.y + y * box.height, id });
+  await page.locator("#canvas").focus();
+  await page.keyboard.press(" ");
+  await page.mouse.move(box.x + 5, box.y + 5);
+  await page.mouse.move(box.x + box.width - 5, box.y + 5, { steps: 5 });
+  await page.getByRole("button", { name: "Clear" }).click();
+  await page.mouse.move(box.x + 5, box.y + 5);
+  await page.mouse.down({ button: "right" });
+  await page.mouse.move(box.x + box.width - 5, box.y + 5, { steps: 5 });
+  await page.mouse.up({ button: "right" });
+  assert.deepEqual(await white(), [0, 0, 0]);
+  const session = await page.context().newCDPSession(page);
+  for (const [type, touchPoints] of [
+    ["touchStart", [point(0.1, 0.2, 0)]],
+    ["touchStart", [point(0.1, 0.2, 0), point(0.9, 0.2, 1)]],
+    ["touchMove", [point(0.1, 0.8, 0), point(0.9, 0.8, 1)]],
+    ["touchEnd", [point(0.9, 0.8, 1)]],
+    ["touchEnd", []],
+  ]) {
+    await session.send("Input.dispatchTouchEvent", { type, touchPoints });
+  }
+  await found(page);
+  const [left, middle, right] = await white();
+  assert.ok(left > 500 && middle === 0 && right === 0, [left, middle, right]);
+  await page.close();
+});
+
+test("long names break, and names are no markup", async () => {
+  const site = join(folder, "names");
+  await build(BUNDLE, site);
+  const path = join(site, "bundle", "bundle.json");
+  const said = JSON.parse(await readFile(path, "utf8"));
+  const name = `<img src=x onerror="window.isHacked=1">${"aquarium_fish".repeat(30)}`;
+  said.labels = said.labels.map((label) => label + name);
+  await writeFile(path, JSON.stringify(said));
+  const other = await serve(site);
+  const { page } = await open({ viewport: { width: 360, height: 740 } }, address(other));
+  await page.getByRole("button", { name: "Sample 1", exact: true }).click();
+  assert.equal((await found(page)).length, 12);
+  const [width, isHacked] = await page.evaluate(() => [
+    document.documentElement.scrollWidth,
+    window.isHacked,
+  ]);
+  assert.deepEqual([width, isHacked], [360, undefined]);
+  await page.close();
+  other.closeAllConnections();
+  other.close();
+});
+
+test("a page is built beside nothing, and over nothing else", async () => {
+  const bundle = join(folder, "a_bundle");
+  await cp(BUNDLE, bundle, { recursive: true });
+  await assert.rejects(build(bundle, folder), /must not lie in one another/);
+  await assert.rejects(build(bundle, join(bundle, "page")), /must not lie in one another/);
+  const mine = join(folder, "mine");
+  await cp(bundle, mine, { recursive: true });
+  await assert.rejects(build(bundle, mine), /must have nothing but a page in it/);
+  assert.ok(await readFile(join(mine, "bundle.json")));
+  const link = join(folder, "link");
+  await symlink(bundle, link);
+  await build(link, join(folder, "page_of_link"));
+  const copied = await lstat(join(folder, "page_of_link", "bundle"));
+  assert.ok(copied.isDirectory() && !copied.isSymbolicLink());
 });
 
 test("a server of the page serves nothing else", async () => {
