@@ -3,7 +3,8 @@
 python -m export.to_device_bundle --model hasher.keras --data mnist.npz --out bundle
 
 The data are an .npz file of the form of Keras's MNIST: x_train to be found, x_test to try it with,
-as whole numbers from 0 to 255 or floats from 0 to 1. See export/FORMAT.md.
+as whole numbers from 0 to 255 or floats from 0 to 1; y_train, if it is there, has their classes.
+See export/FORMAT.md.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import numpy as np
 from keras_ae import HammingIndex
 from keras_ae.export import ExportError, to_device_bundle
 
-ARRAYS = ("x_train", "y_train", "x_test")
+ARRAYS = ("x_train", "x_test")
 
 
 def main() -> int:
@@ -28,14 +29,17 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=16, help="test images to try it with")
     parser.add_argument("--quantize", default="float32", help="float32, float16, dynamic or int8")
     arguments = parser.parse_args()
+    if min(arguments.count, arguments.samples) < 1:
+        parser.error("--count and --samples must be at least 1")
     try:
         with np.load(arguments.data) as file:
-            x, labels, samples = (file[name] for name in ARRAYS)
+            x, samples = (file[name] for name in ARRAYS)
+            labels = file["y_train"] if "y_train" in file else None
         result = to_device_bundle(
             keras.saving.load_model(arguments.model, compile=False),
             arguments.out,
             pixels(x[: arguments.count]),
-            labels[: arguments.count],
+            None if labels is None else labels[: arguments.count].reshape(-1),
             make_index=HammingIndex,
             samples=pixels(samples[: arguments.samples]),
             quantize=arguments.quantize,
@@ -53,7 +57,9 @@ def main() -> int:
 
 def pixels(x: np.ndarray) -> np.ndarray:
     most = 255 if x.dtype.kind in "iu" else 1
-    if not x.size or not 0 <= x.min() <= x.max() <= most:
+    if not x.size:
+        raise ValueError("there must be at least one image to be found, and one to try it with")
+    if not 0 <= x.min() <= x.max() <= most:
         raise ValueError(
             f"images must be integers from 0 to 255 or floats from 0 to 1, not {x.dtype}"
         )

@@ -149,6 +149,9 @@ def test_the_script_writes_a_bundle_or_says_why_not(model, images, tmp_path):
     arrays = {"x_train": images[:80] / 255, "y_train": np.arange(80) % 10, "x_test": images[80:]}
     np.savez(tmp_path / "data.npz", **arrays)
     np.savez(tmp_path / "short.npz", x_train=images)
+    np.savez(tmp_path / "plain.npz", x_train=arrays["x_train"], x_test=arrays["x_test"])
+    arrays["y_train"] = arrays["y_train"][:, None]
+    np.savez(tmp_path / "column.npz", **arrays)
 
     def script(data: str) -> subprocess.CompletedProcess:
         command = ["-m", "export.to_device_bundle", "--count", "70", "--samples", "5"]
@@ -169,8 +172,11 @@ def test_the_script_writes_a_bundle_or_says_why_not(model, images, tmp_path):
     before = (tmp_path / "bundle" / "bundle.json").read_bytes()
     failed = script("short.npz")
     assert failed.returncode == 1
-    assert "No bundle was written: 'y_train" in failed.stdout
+    assert "No bundle was written: 'x_test" in failed.stdout
     assert (tmp_path / "bundle" / "bundle.json").read_bytes() == before
+    for data, labels in (("column.npz", said["labels"]), ("plain.npz", None)):
+        assert script(data).returncode == 0
+        assert check(tmp_path / "bundle")["labels"] == labels
 
 
 @pytest.mark.parametrize(
@@ -181,6 +187,7 @@ def test_the_script_writes_a_bundle_or_says_why_not(model, images, tmp_path):
         ({"images": np.zeros((0, 8, 8), "uint8")}, r"n >= 1 .* shape=\(0, 8, 8\)"),
         ({"images": np.zeros((9, 4, 8, 2), "uint8")}, "1 or 3 channels"),
         ({"images": np.zeros((9, 8, 9), "uint8")}, "one input of 72 values"),
+        ({"images": np.zeros((1, 4097, 4096), "uint8")}, "at most 16777216 values each"),
         ({"samples": np.zeros((9, 8, 9), "uint8")}, "samples must be of the size of images"),
         ({"labels": [1] * 95}, r"labels must be integers >= 0 of shape \(96,\)"),
         ({"labels": [-1] * 96}, "labels must be integers >= 0"),
