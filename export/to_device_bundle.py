@@ -34,7 +34,7 @@ def main() -> int:
     try:
         with np.load(arguments.data) as file:
             x, samples = (file[name] for name in ARRAYS)
-            labels = file["y_train"] if "y_train" in file else None
+            labels = file.get("y_train")
         result = to_device_bundle(
             keras.saving.load_model(arguments.model, compile=False),
             arguments.out,
