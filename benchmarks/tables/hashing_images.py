@@ -97,8 +97,8 @@ def load(arguments: argparse.Namespace) -> tuple[Floats, npt.NDArray[Any]]:
             parts = [(file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test")]
     else:
         parts = getattr(keras.datasets, arguments.dataset).load_data()
-    images = np.concatenate([x for x, _ in parts]).astype("float32") / 255
-    labels = np.concatenate([y for _, y in parts]).reshape(-1).astype("int64")
+    images = np.concatenate([x for x, _ in parts]).astype(np.float32) / np.float32(255)
+    labels = np.concatenate([y for _, y in parts]).reshape(-1).astype(np.int64)
     return images.reshape(*images.shape[:3], -1), labels
 
 
