@@ -114,7 +114,8 @@ class SemanticHasher(Autoencoder):
             hidden_noise: Noise in the hidden layers of the encoder, relative to their largest
                 activation, >= 0: see `RangeCorruption`. With some 0.05 to 0.1, int8 changes few
                 codes.
-            code: How the bits train; `BinaryCode("noisy_bits", stddev=0.5)` if `None`.
+            code: How the bits train; if `None`, `BinaryCode("noisy_bits")` with `stddev=0.5`, or
+                0.25 with `consistency`, which sees the noise of two codes.
             corruption: Layer in place of the Gaussian corruption, from `(n, input_dim)` to the
                 same, or `None`.
             consistency: As for the class.
@@ -159,7 +160,8 @@ class SemanticHasher(Autoencoder):
             ],
             name="decoder",
         )
-        code = BinaryCode("noisy_bits", stddev=0.5, dtype=dtype) if code is None else code
+        if code is None:
+            code = BinaryCode("noisy_bits", 0.5 if consistency is None else 0.25, dtype=dtype)
         if corruption is None:
             corruption = GaussianCorruption(stddev, dtype=dtype)
         hasher = cls(encoder, decoder, bits, corruption, code, consistency, dtype=dtype, **kwargs)
