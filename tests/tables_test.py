@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize("name", ["hashing_images"])
+@pytest.mark.parametrize("name", ["hashing_images", "hashing_text"])
 def test_the_quick_form_writes_every_row(name, tmp_path):
     script = ROOT / "benchmarks" / "tables" / f"{name}.py"
     done = subprocess.run(
@@ -24,7 +24,7 @@ def test_the_quick_form_writes_every_row(name, tmp_path):
     written = json.loads((tmp_path / "out.json").read_text())
     methods = [row["method"] for row in written["rows"]]
     assert "SemanticHasher with views" in methods
-    assert "cosine of raw pixels" in methods
+    assert any(method.startswith("cosine of") for method in methods)
     for row in written["rows"]:
         # Ten classes: chance is a tenth.
         assert 0.1 < row["P@100"] < 1

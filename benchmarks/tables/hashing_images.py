@@ -11,10 +11,8 @@ time, at the longest code and the first seed. Writes `<out>.json` and `<out>.md`
 """
 
 import argparse
-import json
 import os
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +21,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import numpy.typing as npt
+from table import Pair, Table, cosine, hamming
 
 import keras_ae
-from keras_ae.retrieval import (
-    ITQ,
-    HammingIndex,
-    PCASigns,
-    RandomProjection,
-    mean_average_precision,
-    precision_at_k,
-)
+from keras_ae.retrieval import ITQ, PCASigns, RandomProjection
 
 Floats = npt.NDArray[np.float32]
 QUERIES_A_CLASS = 100
-TOP = 1000
-MEASURES = ("mAP", f"mAP@{TOP}", "P@100")
 ABLATION: dict[str, dict[str, Any]] = {
     "the decoder at a hundredth": {"strength": 100.0},
     "without consistency": {"strength": 0.0, "code_noise": 0.5},
@@ -62,27 +52,33 @@ def main() -> None:
         arguments.bits, arguments.seeds, arguments.epochs = [16], 1, 2
     images, labels = load(arguments)
     print(f"{len(images):,} images of {images.shape[1:]}", flush=True)
-    table = Table(arguments)
+    table = Table(arguments.out, vars(arguments))
     for seed in range(arguments.seeds):
         split = draw_split(labels, seed, len(images))
-        table.add("cosine of raw pixels", 0, seed, cosine(images, labels, split))
+        flat = images.reshape(len(images), -1)
+        classes = halves(labels, split)
+        table.add("cosine of raw pixels", 0, seed, cosine(halves(flat, split), classes))
         for bits in arguments.bits:
             for name, hasher in (
                 ("random projections", RandomProjection(bits, seed=seed)),
                 ("signs of PCA", PCASigns(bits)),
                 ("PCA-ITQ", ITQ(bits, seed=seed)),
             ):
-                flat = images.reshape(len(images), -1)
                 if bits <= flat.shape[1]:
                     codes = hasher.fit(flat[split[0]]).transform(flat)
-                    table.add(name, bits, seed, measure(codes, labels, split))
+                    table.add(name, bits, seed, hamming(halves(codes, split), classes))
             codes, seconds = learned(images, split[0], bits, seed, arguments.epochs)
-            found = measure(codes, labels, split)
+            found = hamming(halves(codes, split), classes)
             table.add("SemanticHasher with views", bits, seed, found, seconds)
     bits, split = max(arguments.bits), draw_split(labels, 0, len(images))
     for name, changes in list(ABLATION.items())[: 1 if arguments.quick else None]:
         codes, seconds = learned(images, split[0], bits, 0, arguments.epochs, **changes)
-        table.add(f"ablation: {name}", bits, 0, measure(codes, labels, split), seconds)
+        found = hamming(halves(codes, split), halves(labels, split))
+        table.add(f"ablation: {name}", bits, 0, found, seconds)
+
+
+def halves(x: npt.NDArray[Any], split: Pair) -> Pair:
+    return [x[rows] for rows in split]
 
 
 def load(arguments: argparse.Namespace) -> tuple[Floats, npt.NDArray[Any]]:
@@ -102,9 +98,7 @@ def load(arguments: argparse.Namespace) -> tuple[Floats, npt.NDArray[Any]]:
     return images.reshape(*images.shape[:3], -1), labels
 
 
-def draw_split(
-    labels: npt.NDArray[np.int64], seed: int, count: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def draw_split(labels: npt.NDArray[np.int64], seed: int, count: int) -> Pair:
     """Return the rows of the gallery and of the queries."""
     rng = np.random.default_rng(seed)
     queries = np.concatenate(
@@ -150,85 +144,6 @@ def learned(
     start = time.perf_counter()
     hasher.fit(x[gallery], epochs=epochs, batch_size=512, verbose=0)
     return hasher.encode(x, 2048), time.perf_counter() - start
-
-
-def measure(
-    codes: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.int64],
-    split: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
-) -> list[float]:
-    gallery, queries = split
-    index = HammingIndex(8 * codes.shape[1])
-    index.add(codes[gallery])
-    # Rankings of the whole gallery are large.
-    parts = np.split(queries, 10)
-    rankings = (index.search(codes[part], len(gallery)).ids for part in parts)
-    return scores(rankings, parts, labels[gallery], labels)
-
-
-def cosine(
-    images: Floats,
-    labels: npt.NDArray[np.int64],
-    split: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
-) -> list[float]:
-    gallery, queries = split
-    x = images.reshape(len(images), -1)
-    x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-    parts = np.split(queries, 10)
-    rankings = (np.argsort(-x[part] @ x[gallery].T, axis=1, kind="stable") for part in parts)
-    return scores(rankings, parts, labels[gallery], labels)
-
-
-def scores(rankings: Any, parts: Any, there: Any, labels: Any) -> list[float]:
-    found = []
-    for ids, part in zip(rankings, parts, strict=True):
-        ranked, wanted = there[ids], labels[part]
-        found.append(
-            [
-                mean_average_precision(ranked, wanted),
-                mean_average_precision(ranked, wanted, cutoff=min(TOP, ranked.shape[1])),
-                precision_at_k(ranked, wanted, 100),
-            ]
-        )
-    return [float(value) for value in np.mean(found, axis=0)]
-
-
-class Table:
-    """Rows, written down after each of them."""
-
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        self._rows: list[dict[str, Any]] = []
-        self._out = arguments.out
-        self._about = {
-            "settings": {key: str(value) for key, value in vars(arguments).items()},
-            "versions": {name: version(name) for name in ("keras-ae", "keras", "tensorflow")},
-        }
-
-    def add(
-        self, method: str, bits: int, seed: int, values: list[float], seconds: float = 0.0
-    ) -> None:
-        row = {"method": method, "bits": bits, "seed": seed, "seconds": round(seconds, 1)}
-        self._rows.append(row | dict(zip(MEASURES, values, strict=True)))
-        print(method, bits, seed, [f"{value:.4f}" for value in values], flush=True)
-        self._out.with_suffix(".json").write_text(
-            json.dumps({**self._about, "rows": self._rows}, indent=1) + "\n"
-        )
-        self._out.with_suffix(".md").write_text(self._markdown())
-
-    def _markdown(self) -> str:
-        lines = [f"| method | bits | {' | '.join(MEASURES)} | seeds | training, s |"]
-        lines.append("|---" * (4 + len(MEASURES)) + "|")
-        for method, bits in dict.fromkeys((row["method"], row["bits"]) for row in self._rows):
-            rows = [row for row in self._rows if (row["method"], row["bits"]) == (method, bits)]
-            cells = []
-            for name in MEASURES:
-                values = [100 * row[name] for row in rows]
-                spread = f" ± {np.std(values):.1f}" if len(values) > 1 else ""
-                cells.append(f"{np.mean(values):.1f}{spread}")
-            seconds = np.mean([row["seconds"] for row in rows])
-            cells += [str(len(rows)), f"{seconds:.0f}" if seconds else ""]
-            lines.append(f"| {method} | {bits or ''} | {' | '.join(cells)} |")
-        return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
