@@ -70,7 +70,10 @@ class Table:
         self._rows: list[dict[str, Any]] = []
         self._out = out
         self._about = {
-            "settings": {key: str(value) for key, value in settings.items()},
+            "settings": {
+                key: value.name if isinstance(value, Path) else str(value)
+                for key, value in settings.items()
+            },
             "versions": {name: version(name) for name in ("keras-ae", "keras", "tensorflow")},
         }
 
