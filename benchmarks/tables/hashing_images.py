@@ -54,7 +54,7 @@ def main() -> None:
     print(f"{len(images):,} images of {images.shape[1:]}", flush=True)
     table = Table(arguments.out, vars(arguments))
     for seed in range(arguments.seeds):
-        split = draw_split(labels, seed, len(images))
+        split = draw_split(labels, seed)
         flat = images.reshape(len(images), -1)
         classes = halves(labels, split)
         table.add("cosine of raw pixels", 0, seed, cosine(halves(flat, split), classes))
@@ -70,7 +70,7 @@ def main() -> None:
             codes, seconds = learned(images, split[0], bits, seed, arguments.epochs)
             found = hamming(halves(codes, split), classes)
             table.add("SemanticHasher with views", bits, seed, found, seconds)
-    bits, split = max(arguments.bits), draw_split(labels, 0, len(images))
+    bits, split = max(arguments.bits), draw_split(labels, 0)
     for name, changes in list(ABLATION.items())[: 1 if arguments.quick else None]:
         codes, seconds = learned(images, split[0], bits, 0, arguments.epochs, **changes)
         found = hamming(halves(codes, split), halves(labels, split))
@@ -98,7 +98,7 @@ def load(arguments: argparse.Namespace) -> tuple[Floats, npt.NDArray[Any]]:
     return images.reshape(*images.shape[:3], -1), labels
 
 
-def draw_split(labels: npt.NDArray[np.int64], seed: int, count: int) -> Pair:
+def draw_split(labels: npt.NDArray[np.int64], seed: int) -> Pair:
     """Return the rows of the gallery and of the queries."""
     rng = np.random.default_rng(seed)
     queries = np.concatenate(
@@ -107,7 +107,7 @@ def draw_split(labels: npt.NDArray[np.int64], seed: int, count: int) -> Pair:
             for label in np.unique(labels)
         ]
     )
-    return np.setdiff1d(np.arange(count), queries), queries
+    return np.setdiff1d(np.arange(len(labels)), queries), queries
 
 
 def learned(

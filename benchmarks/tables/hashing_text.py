@@ -13,7 +13,6 @@ import argparse
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -22,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 from sklearn.decomposition import TruncatedSVD
-from table import Table, cosine, hamming
+from table import Table, cosine, hamming, unit
 
 import keras_ae
 from keras_ae.retrieval import ITQ
@@ -117,10 +116,6 @@ def learned(
     start = time.perf_counter()
     hasher.fit(texts[0], shares, epochs=epochs, batch_size=512, verbose=0)
     return [hasher.encode(part, 2048) for part in texts], time.perf_counter() - start
-
-
-def unit(x: Floats) -> Any:
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
 
 
 if __name__ == "__main__":

@@ -33,11 +33,15 @@ def hamming(codes: Pair, labels: Pair) -> list[float]:
 
 def cosine(vectors: Pair, labels: Pair) -> list[float]:
     """Return the measures of the ranking by the cosine of vectors, as `hamming` does."""
-    gallery, queries = (
-        x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9) for x in vectors
-    )
+    gallery, queries = map(unit, vectors)
     rankings = (np.argsort(-part @ gallery.T, axis=1, kind="stable") for part in _parts(queries))
     return _scores(rankings, labels)
+
+
+def unit(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return rows of length 1, or of zeros."""
+    result: npt.NDArray[Any] = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+    return result
 
 
 def _scores(rankings: Iterable[npt.NDArray[Any]], labels: Pair) -> list[float]:

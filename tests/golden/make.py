@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 FOLDER = Path(__file__).parent
 # Whole words, less than one, and words with a rest.
 WIDTHS = (24, 64, 136)
-COUNT, QUERIES, NEIGHBOURS = 300, 20, 9
+COUNT, QUERIES = 300, 20
 # Width, height and channels of what a picture of 53 x 38 becomes.
 SHAPES = ((28, 28, 1), (8, 8, 1), (7, 30, 3), (80, 20, 3), (53, 38, 3), (1, 1, 1))
 SAMPLES = 500

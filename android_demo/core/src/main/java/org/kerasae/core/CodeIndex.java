@@ -91,10 +91,7 @@ public final class CodeIndex {
             throw new IllegalArgumentException("k must be >= 1. Received: k=" + k);
         }
         short[] distances = distances(code);
-        int[] counts = new int[bits + 1];
-        for (short distance : distances) {
-            counts[distance]++;
-        }
+        int[] counts = counts(distances);
         int wanted = Math.min(k, size);
         int most = -1;
         for (int found = 0; found < wanted; found += counts[most]) {
@@ -114,10 +111,7 @@ public final class CodeIndex {
             throw new IllegalArgumentException("radius must be >= 0. Received: radius=" + radius);
         }
         short[] distances = distances(code);
-        int[] counts = new int[bits + 1];
-        for (short distance : distances) {
-            counts[distance]++;
-        }
+        int[] counts = counts(distances);
         int most = Math.min(radius, bits);
         int found = 0;
         for (int distance = 0; distance <= most; distance++) {
@@ -150,6 +144,14 @@ public final class CodeIndex {
             distances[row] = (short) distance;
         }
         return distances;
+    }
+
+    private int[] counts(short[] distances) {
+        int[] counts = new int[bits + 1];
+        for (short distance : distances) {
+            counts[distance]++;
+        }
+        return counts;
     }
 
     /** Sorts by counting: rows of one distance stay in the order of their ids. */
