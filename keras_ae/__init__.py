@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from keras_ae.layers import RangeCorruption as RangeCorruption
     from keras_ae.layers import SaltAndPepperCorruption as SaltAndPepperCorruption
     from keras_ae.layers import TangentPropagated as TangentPropagated
+    from keras_ae.layers import TanhCode as TanhCode
     from keras_ae.layers import TiedDense as TiedDense
     from keras_ae.layers import TopK as TopK
     from keras_ae.models import Autoencoder as Autoencoder
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
     from keras_ae.models import convolutional_autoencoder as convolutional_autoencoder
     from keras_ae.models import dense_autoencoder as dense_autoencoder
     from keras_ae.models import pretrain_layerwise as pretrain_layerwise
+    from keras_ae.regularizers import BitRegularizer as BitRegularizer
     from keras_ae.regularizers import ContractiveRegularizer as ContractiveRegularizer
     from keras_ae.regularizers import KLSparsityRegularizer as KLSparsityRegularizer
+    from keras_ae.regularizers import LabelConsistency as LabelConsistency
     from keras_ae.regularizers import LaplaceActivityRegularizer as LaplaceActivityRegularizer
     from keras_ae.regularizers import PriorActivityRegularizer as PriorActivityRegularizer
     from keras_ae.regularizers import TangentPropagation as TangentPropagation
@@ -59,6 +62,7 @@ _HOMES = {
     "RangeCorruption": "keras_ae.layers",
     "SaltAndPepperCorruption": "keras_ae.layers",
     "TangentPropagated": "keras_ae.layers",
+    "TanhCode": "keras_ae.layers",
     "TiedDense": "keras_ae.layers",
     "TopK": "keras_ae.layers",
     "Autoencoder": "keras_ae.models",
@@ -69,8 +73,10 @@ _HOMES = {
     "convolutional_autoencoder": "keras_ae.models",
     "dense_autoencoder": "keras_ae.models",
     "pretrain_layerwise": "keras_ae.models",
+    "BitRegularizer": "keras_ae.regularizers",
     "ContractiveRegularizer": "keras_ae.regularizers",
     "KLSparsityRegularizer": "keras_ae.regularizers",
+    "LabelConsistency": "keras_ae.regularizers",
     "LaplaceActivityRegularizer": "keras_ae.regularizers",
     "PriorActivityRegularizer": "keras_ae.regularizers",
     "TangentPropagation": "keras_ae.regularizers",

@@ -115,6 +115,8 @@ CASES = [
     Case("binary_code_noisy_bits", keras_ae.BinaryCode,
          lambda: {"gradient": "noisy_bits", "stddev": 0.5, "seed": 3}, random=True,
          checks={"expected_num_seed_generators": 1}),
+    Case("tanh_code", keras_ae.TanhCode, lambda: {"growth": 0.5}, random=True,
+         checks={"expected_num_non_trainable_weights": 1}),
     Case("pack_bits", keras_ae.PackBits, output_shape=(5, 2), differentiable=False,
          checks={"expected_output_dtype": "uint8"}),
     Case("pack_bits_rank_3", keras_ae.PackBits, dict, (5, 4, 16), (5, 4, 2), differentiable=False,

@@ -18,5 +18,6 @@ from keras_ae.layers.salt_and_pepper_corruption import (
     SaltAndPepperCorruption as SaltAndPepperCorruption,
 )
 from keras_ae.layers.tangent_propagated import TangentPropagated as TangentPropagated
+from keras_ae.layers.tanh_code import TanhCode as TanhCode
 from keras_ae.layers.tied_dense import TiedDense as TiedDense
 from keras_ae.layers.top_k import TopK as TopK

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_ae._checks import check_choice, check_number, check_seed
+from keras_ae.layers._binarization import Binarization
 from keras_ae.types import Config, Tensor
 
 # Logits of variance 1 reach both bounds.
@@ -13,7 +14,7 @@ _SLOPE = 4.0
 
 
 @keras.saving.register_keras_serializable("keras_ae")
-class BinaryCode(keras.layers.Layer):
+class BinaryCode(Binarization):
     """Turn logits into the bits 0 and 1, in a way that trains.
 
     Outside training, `b_j = 1 if z_j > 0 else 0`. In training the threshold has no gradient, so:
@@ -63,18 +64,14 @@ class BinaryCode(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        # A tiny positive logit must not become 0 in float16 before it meets the threshold.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.gradient = check_choice("gradient", gradient, self.gradients)
         self.stddev = check_number("stddev", stddev, minimum=0)
         self.seed = check_seed(seed)
         if gradient != "straight_through":
             self.seed_generator = keras.random.SeedGenerator(self.seed)
-        self.supports_masking = True
 
-    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
-        if not training:
-            return ops.cast(inputs > 0, self.compute_dtype)
+    def relax(self, inputs: Tensor) -> Tensor:
         logits = ops.cast(inputs, self.compute_dtype)
         if self.gradient != "straight_through":
             noise = keras.random.normal(
@@ -84,12 +81,8 @@ class BinaryCode(keras.layers.Layer):
                 return ops.sigmoid(logits + noise)
             return ops.sigmoid(_SLOPE * logits) + noise
         soft = ops.sigmoid(logits)
-        hard = ops.cast(inputs > 0, self.compute_dtype)
         # In this order the forward value is exactly 0 or 1.
-        return hard + (soft - ops.stop_gradient(soft))
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
+        return self.threshold(inputs) + (soft - ops.stop_gradient(soft))
 
     def get_config(self) -> Config:
         return {

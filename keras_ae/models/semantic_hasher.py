@@ -8,11 +8,13 @@ import numpy as np
 from keras import ops
 
 from keras_ae._checks import check_bits, check_integer, check_number
+from keras_ae.layers._binarization import Binarization
 from keras_ae.layers.binary_code import BinaryCode
 from keras_ae.layers.contractive_dense import ContractiveDense
 from keras_ae.layers.gaussian_corruption import GaussianCorruption
 from keras_ae.layers.range_corruption import RangeCorruption
 from keras_ae.models.autoencoder import Autoencoder
+from keras_ae.regularizers.label_consistency import LabelConsistency
 from keras_ae.regularizers.view_consistency import ViewConsistency
 from keras_ae.types import Codes, Config, FloatArray, Tensor
 
@@ -26,15 +28,18 @@ class SemanticHasher(Autoencoder):
         decoder: Model from `bits` bits, 0 or 1, to the reconstruction.
         bits: Length of the code, a positive multiple of 8.
         corruption: Layer that corrupts the input in training, or `None`.
-        code: `BinaryCode` layer between the two, which says how the bits train; a straight-through
-            one if `None`.
+        code: `BinaryCode` or `TanhCode` layer between the two, which says how the bits train; a
+            straight-through `BinaryCode` if `None`.
         consistency: `ViewConsistency`, or its strength, to train the codes of two corrupted views
-            of each example to be near; the reconstruction is of the first. `None` for one view.
+            of each example to be near; the reconstruction is of the first. `LabelConsistency` to
+            train those of the same label to be near: then `fit(x, labels)`, or
+            `fit(x, (labels, targets))`. `None` for one view.
         **kwargs: `name` and `dtype`, as in `keras.Model`.
 
     Shape:
         Input `(n, ...)`; codes are `(n, bits / 8)`, uint8, bit 0 lowest. The output is the
-        decoder's: to learn from `fit(x)` it has the shape of the input.
+        decoder's: to learn from `fit(x)` it has the shape of the input. With `LabelConsistency` a
+        call in training returns it with the bits of both views.
 
     Raises:
         ValueError: An argument is out of its range, there is `consistency` without a corruption
@@ -62,16 +67,20 @@ class SemanticHasher(Autoencoder):
         decoder: keras.layers.Layer,
         bits: int = 64,
         corruption: keras.layers.Layer | None = None,
-        code: BinaryCode | None = None,
-        consistency: ViewConsistency | float | None = None,
+        code: Binarization | None = None,
+        consistency: ViewConsistency | LabelConsistency | float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(encoder, decoder, corruption, **kwargs)
         self.bits = check_bits(bits)
-        if code is not None and not isinstance(code, BinaryCode):
-            raise ValueError(f"code must be a BinaryCode or None. Received: code={code!r}")
+        if code is not None and not isinstance(code, Binarization):
+            raise ValueError(
+                f"code must be a BinaryCode, a TanhCode or None. Received: code={code!r}"
+            )
         self.code = BinaryCode() if code is None else code
-        self.consistency = None if consistency is None else ViewConsistency.of(consistency)
+        if not (consistency is None or isinstance(consistency, LabelConsistency)):
+            consistency = ViewConsistency.of(consistency)
+        self.consistency = consistency
         if consistency is not None and corruption is None:
             raise ValueError(
                 "corruption must be given with consistency: without, both views are the same. "
@@ -92,9 +101,10 @@ class SemanticHasher(Autoencoder):
         stddev: float = 0.6,
         contraction: float = 1e-4,
         hidden_noise: float = 0.0,
-        code: BinaryCode | None = None,
+        code: Binarization | None = None,
         corruption: keras.layers.Layer | None = None,
-        consistency: ViewConsistency | float | None = None,
+        consistency: ViewConsistency | LabelConsistency | float | None = None,
+        logit_regularizer: Any = None,
         dtype: Any = None,
         **kwargs: Any,
     ) -> "SemanticHasher":
@@ -119,6 +129,8 @@ class SemanticHasher(Autoencoder):
             corruption: Layer in place of the Gaussian corruption, from `(n, input_dim)` to the
                 same, or `None`.
             consistency: As for the class.
+            logit_regularizer: Activity regularizer of the logits, such as `BitRegularizer`, as in
+                `keras.layers.Layer`.
             dtype: Precision or policy of every layer, as in `keras.layers.Layer`.
             **kwargs: `name`, as for the class.
 
@@ -147,7 +159,12 @@ class SemanticHasher(Autoencoder):
                 keras.layers.Dense(bits, use_bias=False, dtype=dtype),
                 # A short memory, so that a brief training is enough to settle the averages.
                 keras.layers.BatchNormalization(
-                    center=False, scale=False, momentum=0.95, name="logits", dtype=dtype
+                    center=False,
+                    scale=False,
+                    momentum=0.95,
+                    activity_regularizer=logit_regularizer,
+                    name="logits",
+                    dtype=dtype,
                 ),
             ],
             name="encoder",
@@ -175,8 +192,41 @@ class SemanticHasher(Autoencoder):
         views = corruption(ops.concatenate([inputs, inputs]), training=True)
         bits = self.decoder_input(self.encoder(views, training=True), training=True)
         first, second = ops.split(bits, 2)
+        reconstruction = self.decoder(first, training=True)
+        if isinstance(consistency, LabelConsistency):
+            # The labels are not known here.
+            return reconstruction, first, second
         self.add_loss(consistency.between(first, second))
-        return self.decoder(first, training=True)
+        return reconstruction
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,
+    ) -> Tensor:
+        labels, target = self._labels_and_target(y)
+        if isinstance(y_pred, tuple) and isinstance(self.consistency, LabelConsistency):
+            y_pred, first, second = y_pred
+            self.add_loss(self.consistency.between(first, second, labels))
+        return super().compute_loss(x, target, y_pred, sample_weight, training)
+
+    def compute_metrics(
+        self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
+    ) -> dict[str, Tensor]:
+        if isinstance(y_pred, tuple):
+            y_pred = y_pred[0]
+        return super().compute_metrics(x, self._labels_and_target(y)[1], y_pred, sample_weight)
+
+    def _labels_and_target(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        if not isinstance(self.consistency, LabelConsistency):
+            return None, y
+        labels, target = y if isinstance(y, tuple | list) else (y, None)
+        if labels is None:
+            raise ValueError("y must be labels, for LabelConsistency. Received: y=None")
+        return labels, target
 
     def decoder_input(self, encoded: Tensor, training: bool | None = None) -> Tensor:
         if len(encoded.shape) != 2 or encoded.shape[-1] != self.bits:

@@ -2,12 +2,14 @@
 
 import keras  # noqa: F401  # First: see keras_ae/_registration.py.
 
+from keras_ae.regularizers.bit_regularizer import BitRegularizer as BitRegularizer
 from keras_ae.regularizers.contractive_regularizer import (
     ContractiveRegularizer as ContractiveRegularizer,
 )
 from keras_ae.regularizers.kl_sparsity_regularizer import (
     KLSparsityRegularizer as KLSparsityRegularizer,
 )
+from keras_ae.regularizers.label_consistency import LabelConsistency as LabelConsistency
 from keras_ae.regularizers.laplace_activity_regularizer import (
     LaplaceActivityRegularizer as LaplaceActivityRegularizer,
 )

@@ -6,15 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_ae._checks import check_bits, check_integer, check_seed
+from keras_ae.retrieval._hyperplanes import Hyperplanes
 from keras_ae.retrieval._vectors import (
-    check_and_centre,
     check_training_vectors,
     principal_components,
 )
-from keras_ae.types import Codes
 
 
-class ITQ:
+class ITQ(Hyperplanes):
     """Iterative quantization: principal components, turned so that their signs lose little.
 
     With `V` the data in its first `bits` principal components, it lowers
@@ -51,8 +50,6 @@ class ITQ:
         codes", 2011.
     """
 
-    mean_: npt.NDArray[np.float64] | None
-    components_: npt.NDArray[np.float64]
     rotation_: npt.NDArray[np.float64]
     errors_: npt.NDArray[np.float64]
 
@@ -60,7 +57,9 @@ class ITQ:
         self.bits = check_bits(bits)
         self.iterations = check_integer("iterations", iterations, minimum=0)
         self.seed = check_seed(seed)
-        self.mean_ = None
+
+    def directions(self) -> npt.NDArray[np.float64]:
+        return self.components_ @ self.rotation_
 
     def fit(self, x: Any) -> "ITQ":
         """Learn the components and the rotation from `x`, `(n, features)`.
@@ -87,12 +86,3 @@ class ITQ:
         self.mean_, self.components_, self.rotation_ = mean, components, rotation
         self.errors_ = np.array(errors)
         return self
-
-    def transform(self, x: Any) -> Codes:
-        """Return the codes of `x`, `(n, features)`: uint8 `(n, bits / 8)`.
-
-        Raises:
-            ValueError: If `x` is not like the array given to `fit`, or `fit` was not called.
-        """
-        bits = check_and_centre(x, self.mean_) @ self.components_ @ self.rotation_ > 0
-        return np.packbits(bits, axis=1, bitorder="little")

@@ -2,19 +2,15 @@
 
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from keras_ae._checks import check_bits
+from keras_ae.retrieval._hyperplanes import Hyperplanes
 from keras_ae.retrieval._vectors import (
-    check_and_centre,
     check_training_vectors,
     principal_components,
 )
-from keras_ae.types import Codes
 
 
-class PCASigns:
+class PCASigns(Hyperplanes):
     """The side of the mean on which a vector lies, along each of the first principal components.
 
         bit_j(x) = [v_j . (x - mean) > 0],  v_j the j-th principal component
@@ -44,12 +40,8 @@ class PCASigns:
         codes", 2011, where it is called PCA-Direct.
     """
 
-    mean_: npt.NDArray[np.float64] | None
-    components_: npt.NDArray[np.float64]
-
     def __init__(self, bits: int) -> None:
         self.bits = check_bits(bits)
-        self.mean_ = None
 
     def fit(self, x: Any) -> "PCASigns":
         """Learn the components from `x`, `(n, features)`.
@@ -60,12 +52,3 @@ class PCASigns:
         """
         self.mean_, self.components_ = principal_components(check_training_vectors(x), self.bits)
         return self
-
-    def transform(self, x: Any) -> Codes:
-        """Return the codes of `x`, `(n, features)`: uint8 `(n, bits / 8)`.
-
-        Raises:
-            ValueError: If `x` is not like the array given to `fit`, or `fit` was not called.
-        """
-        bits = check_and_centre(x, self.mean_) @ self.components_ > 0
-        return np.packbits(bits, axis=1, bitorder="little")

@@ -3,14 +3,13 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from keras_ae._checks import check_bits, check_seed
-from keras_ae.retrieval._vectors import check_and_centre, check_training_vectors
-from keras_ae.types import Codes
+from keras_ae.retrieval._hyperplanes import Hyperplanes
+from keras_ae.retrieval._vectors import check_training_vectors
 
 
-class RandomProjection:
+class RandomProjection(Hyperplanes):
     """Locality-sensitive hashing: the side of random hyperplanes on which a vector lies.
 
         bit_j(x) = [w_j . (x - mean) > 0],  w_j ~ N(0, I)
@@ -40,13 +39,9 @@ class RandomProjection:
         Charikar, "Similarity estimation techniques from rounding algorithms", 2002.
     """
 
-    mean_: npt.NDArray[np.float64] | None
-    components_: npt.NDArray[np.float64]
-
     def __init__(self, bits: int, seed: int | None = 0) -> None:
         self.bits = check_bits(bits)
         self.seed = check_seed(seed)
-        self.mean_ = None
 
     def fit(self, x: Any) -> "RandomProjection":
         """Take the mean of `x`, `(n, features)`, and draw the hyperplanes.
@@ -58,12 +53,3 @@ class RandomProjection:
         self.mean_ = x.mean(axis=0)
         self.components_ = np.random.default_rng(self.seed).normal(size=(x.shape[1], self.bits))
         return self
-
-    def transform(self, x: Any) -> Codes:
-        """Return the codes of `x`, `(n, features)`: uint8 `(n, bits / 8)`.
-
-        Raises:
-            ValueError: If `x` is not like the array given to `fit`, or `fit` was not called.
-        """
-        bits = check_and_centre(x, self.mean_) @ self.components_ > 0
-        return np.packbits(bits, axis=1, bitorder="little")

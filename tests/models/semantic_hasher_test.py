@@ -93,7 +93,7 @@ def test_refuses_bad_inputs(hasher):
     for codes in (np.zeros((2, 2)), np.zeros((2, 3), np.uint8), np.zeros(2, np.uint8)):
         with pytest.raises(ValueError, match=r"codes must be uint8 of shape \(n, 2\)"):
             hasher.decode(codes)
-    with pytest.raises(ValueError, match="code must be a BinaryCode or None"):
+    with pytest.raises(ValueError, match="code must be a BinaryCode, a TanhCode or None"):
         keras_ae.SemanticHasher(keras.layers.Dense(8), keras.layers.Dense(2), 8, code="noisy")
     with pytest.raises(ValueError, match=r"input_dim must be an integer >= 1\."):
         keras_ae.SemanticHasher.dense(0)

@@ -1,9 +1,11 @@
 """ITQ does what the paper says."""
 
+import keras
 import numpy as np
 import pytest
 
-from keras_ae.retrieval import ITQ, RandomProjection
+import keras_ae
+from keras_ae.retrieval import ITQ, PCASigns, RandomProjection
 
 
 def make_data(n=400, features=40, seed=0):
@@ -100,3 +102,24 @@ def test_a_fit_that_fails_leaves_the_one_before_it(cls):
     with pytest.raises(ValueError, match="x must have squares that can be summed"):
         hasher.fit(x * 1e200)
     np.testing.assert_array_equal(hasher.transform(x), codes)
+
+
+@pytest.mark.parametrize("hasher", [ITQ(16), PCASigns(16), RandomProjection(64)])
+def test_the_layer_has_the_same_codes(hasher):
+    x = make_data()
+    with pytest.raises(ValueError, match="to_layer must come after fit"):
+        hasher.to_layer()
+    layer = hasher.fit(x).to_layer(name="turned")
+    assert layer.name == "turned"
+    logits = np.asarray(layer(x.astype("float32")))
+    np.testing.assert_array_equal(
+        np.packbits(logits > 0, axis=1, bitorder="little"), hasher.transform(x)
+    )
+
+
+def test_a_hasher_can_start_from_the_rotation():
+    x = make_data()
+    itq = ITQ(16).fit(x)
+    encoder = keras.Sequential([keras.Input((40,)), itq.to_layer()])
+    hasher = keras_ae.SemanticHasher(encoder, keras.layers.Dense(40), 16)
+    np.testing.assert_array_equal(hasher.encode(x.astype("float32")), itq.transform(x))
