@@ -48,7 +48,7 @@ def test_a_hasher_shows_it_and_its_bits_get_sure_and_independent():
     for weights in ((0, 0, 0), (1, 0, 0), (1, 0, 1)):
         keras.utils.set_random_seed(0)
         model = keras_ae.SemanticHasher.dense(
-            16, (32,), 8, logit_regularizer=BitRegularizer(*weights)
+            16, (32,), 8, stddev=0.0, logit_regularizer=BitRegularizer(*weights)
         )
         model.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy", jit_compile=True)
         history = model.fit(x, epochs=30, batch_size=128, verbose=0).history
