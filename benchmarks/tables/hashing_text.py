@@ -1,18 +1,26 @@
-"""Unsupervised hashing of texts: 20 Newsgroups by date, beside TF-IDF and LSA.
+"""Hashing of texts: 20 Newsgroups by date, beside TF-IDF and LSA.
 
     python benchmarks/tables/hashing_text.py --data newsgroups_bow2000.npz
+    python benchmarks/tables/hashing_text.py --data newsgroups_bow2000.npz --labels
+    python benchmarks/tables/hashing_text.py --data newsgroups_bow2000.npz --ablation
     python benchmarks/tables/hashing_text.py --quick          # made-up topics, seconds
 
 Test documents query the training set; an item is relevant if its group is the query's. The data are
 counts of words as the parts of sparse matrices: `train_data`, `train_indices`, `train_indptr`,
-`y_train`, and the same for `test`. Two views of a text are two random halves of its words. Writes
-`<out>.json` and `<out>.md` as it goes.
+`y_train`, and the same for `test`. Two views of a text are two random halves of its words.
+
+`--labels` trains with the groups of the training set. `--ablation` changes one thing at a time, to
+choose settings: a tenth of the training set queries the others, and the test documents are not
+looked at. Writes `<out>.json` and `<out>.md` as it goes, and takes up a run that was stopped.
 """
 
 import argparse
 import os
 import time
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -20,13 +28,39 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
+from ranking import MEASURES, cosine, hamming, unit
 from sklearn.decomposition import TruncatedSVD
-from table import Table, cosine, hamming, unit
+from table import Table
 
 import keras_ae
 from keras_ae.retrieval import ITQ
 
 Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+ABLATION: dict[str, dict[str, Any]] = {
+    "as in the table": {},
+    "without consistency": {"strength": 0.0, "bit_noise": 0.5},
+    "the decoder at a hundredth": {"strength": 100.0},
+    "temperature 0.2": {"temperature": 0.2},
+    "temperature 0.5": {"temperature": 0.5},
+    "a third of the words masked": {"masked": 0.33},
+    "two thirds of the words masked": {"masked": 0.67},
+    "bits without noise": {"bit_noise": 0.0},
+    "bits with noise 0.5": {"bit_noise": 0.5},
+    "straight-through bits": {"code": "straight_through"},
+    "tanh continuation": {"code": "tanh"},
+    "balance 0.1": {"bits_to": {"balance": 0.1}},
+    "decorrelation 0.01": {"bits_to": {"decorrelation": 0.01}},
+    "Poisson likelihood": {"loss": "poisson"},
+    "1,024 hidden units": {"hidden": 1024},
+    "dropout 0.3": {"dropout": 0.3},
+    "with labels": {"labelled": True},
+    "with labels, dropout 0.5": {"labelled": True, "dropout": 0.5},
+}
+CODES: dict[str, Callable[[], keras.layers.Layer]] = {
+    "straight_through": keras_ae.BinaryCode,
+    "tanh": keras_ae.TanhCode,
+}
 
 
 def main() -> None:
@@ -35,6 +69,8 @@ def main() -> None:
     parser.add_argument("--bits", type=int, nargs="+", default=[32, 64, 128])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--labels", action="store_true", help="train with labels")
+    parser.add_argument("--ablation", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("hashing_text"))
     parser.add_argument("--quick", action="store_true", help="made-up topics, one seed")
     arguments = parser.parse_args()
@@ -43,26 +79,49 @@ def main() -> None:
     elif not arguments.data:
         parser.error("--data is needed, or --quick")
     counts, labels = topics() if arguments.quick else load(arguments.data)
+    if arguments.ablation:
+        chosen = np.random.default_rng(0).permutation(len(labels[0]))
+        parts = np.split(chosen, [9 * len(chosen) // 10])
+        counts, labels = [counts[0][part] for part in parts], [labels[0][part] for part in parts]
     documents = np.maximum(np.count_nonzero(counts[0], axis=0), 1)
     weights = np.log(len(counts[0]) / documents).astype(np.float32)
     texts = [np.log1p(part) * weights for part in counts]
     print(f"{len(texts[0]):,} texts, {len(texts[1]):,} queries", flush=True)
-    table = Table(arguments.out, vars(arguments))
-    table.add("cosine of TF-IDF", 0, 0, cosine(texts, labels))
-    for bits in arguments.bits:
+    table = Table(arguments.out, vars(arguments), ("method", "bits"), MEASURES)
+    if not (arguments.labels or arguments.ablation):
+        classical(table, texts, labels, arguments.bits)
+    name = f"SemanticHasher with {'labels' if arguments.labels else 'views'}"
+    plan: dict[str, dict[str, Any]] = {name: {"labelled": arguments.labels}}
+    sizes, seeds = arguments.bits, arguments.seeds
+    if arguments.ablation:
+        plan, sizes = ABLATION, [max(arguments.bits)]
+        seeds = min(seeds, 2)
+    for name, changes in list(plan.items())[: 2 if arguments.quick else None]:
+        for bits, seed in product(sizes, range(seeds)):
+            if not table.has(name, bits, seed=seed):
+                codes, seconds = learned(
+                    counts[0], texts, labels[0], bits, seed, arguments.epochs, **changes
+                )
+                found = hamming(codes, labels)
+                table.add(name, bits, values=found, seed=seed, seconds=seconds)
+
+
+def classical(table: Table, texts: list[Floats], labels: list[Labels], sizes: list[int]) -> None:
+    """Add the rows of what needs no training by gradients."""
+    if not table.has("cosine of TF-IDF", 0):
+        table.add("cosine of TF-IDF", 0, values=cosine(texts, labels))
+    for bits in sizes:
+        if table.has("LSA and ITQ", bits):
+            continue
         lsa = TruncatedSVD(bits, random_state=0).fit(unit(texts[0]))
         vectors = [lsa.transform(unit(part)) for part in texts]
-        table.add(f"cosine of LSA-{bits}", 0, 0, cosine(vectors, labels))
+        table.add(f"cosine of LSA-{bits}", 0, values=cosine(vectors, labels))
         itq = ITQ(bits, seed=0).fit(vectors[0])
         codes = [itq.transform(part) for part in vectors]
-        table.add("LSA and ITQ", bits, 0, hamming(codes, labels))
-        for seed in range(arguments.seeds):
-            codes, seconds = learned(counts[0], texts, bits, seed, arguments.epochs)
-            found = hamming(codes, labels)
-            table.add("SemanticHasher with views", bits, seed, found, seconds)
+        table.add("LSA and ITQ", bits, values=hamming(codes, labels))
 
 
-def load(path: Path) -> tuple[list[Floats], list[npt.NDArray[np.int64]]]:
+def load(path: Path) -> tuple[list[Floats], list[Labels]]:
     """Return the counts and groups of the training and of the test documents."""
     with np.load(path) as file:
         counts, labels = [], []
@@ -74,7 +133,7 @@ def load(path: Path) -> tuple[list[Floats], list[npt.NDArray[np.int64]]]:
     return counts, labels
 
 
-def topics() -> tuple[list[Floats], list[npt.NDArray[np.int64]]]:
+def topics() -> tuple[list[Floats], list[Labels]]:
     """Return texts of forty words, each of one of ten topics."""
     rng = np.random.default_rng(0)
     words = rng.dirichlet(np.full(200, 1.0), size=10)
@@ -84,7 +143,23 @@ def topics() -> tuple[list[Floats], list[npt.NDArray[np.int64]]]:
 
 
 def learned(
-    counts: Floats, texts: list[Floats], bits: int, seed: int, epochs: int
+    counts: Floats,
+    texts: list[Floats],
+    labels: Labels,
+    bits: int,
+    seed: int,
+    epochs: int,
+    *,
+    labelled: bool = False,
+    strength: float = 1.0,
+    temperature: float = 0.3,
+    masked: float = 0.5,
+    hidden: int = 512,
+    dropout: float = 0.0,
+    code: str | None = None,
+    bit_noise: float = 0.25,
+    bits_to: dict[str, float] | None = None,
+    loss: str = "categorical_crossentropy",
 ) -> tuple[list[npt.NDArray[np.uint8]], float]:
     """Train a hasher; return the codes of training and test texts, and seconds."""
     keras.utils.set_random_seed(seed)
@@ -93,28 +168,39 @@ def learned(
         [
             keras.Input((size,)),
             keras.layers.UnitNormalization(),
-            keras.layers.Dense(512, use_bias=False),
+            keras.layers.Dense(hidden, use_bias=False),
             keras.layers.BatchNormalization(),
             keras.layers.ReLU(),
+            keras.layers.Dropout(dropout),
             keras.layers.Dense(bits, use_bias=False),
-            keras.layers.BatchNormalization(center=False, scale=False, momentum=0.95),
+            keras.layers.BatchNormalization(
+                center=False,
+                scale=False,
+                momentum=0.95,
+                activity_regularizer=bits_to and keras_ae.BitRegularizer(**bits_to),
+            ),
         ]
     )
+    # Shares of words with a softmax are the multinomial likelihood of a text; counts with an
+    # exponential are the Poisson one.
+    poisson = loss == "poisson"
+    targets = counts if poisson else counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    last = keras.layers.Dense(size, "exponential" if poisson else "softmax")
+    contrast = keras_ae.LabelConsistency if labelled else keras_ae.ViewConsistency
     hasher = keras_ae.SemanticHasher(
         encoder,
-        keras.Sequential([keras.Input((bits,)), keras.layers.Dense(size, "softmax")]),
+        keras.Sequential([keras.Input((bits,)), last]),
         bits,
-        corruption=keras_ae.MaskingCorruption(0.5),
-        code=keras_ae.BinaryCode("noisy_bits", stddev=0.25),
-        consistency=keras_ae.ViewConsistency(temperature=0.3),
+        corruption=keras_ae.MaskingCorruption(masked),
+        code=CODES[code]() if code else keras_ae.BinaryCode("noisy_bits", stddev=bit_noise),
+        consistency=contrast(strength, temperature),
     )
     steps = epochs * -(-len(counts) // 512)
     schedule = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    # With shares of words as the target, it is the multinomial likelihood of the text.
-    hasher.compile(keras.optimizers.Adam(schedule), "categorical_crossentropy")
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    hasher.compile(keras.optimizers.Adam(schedule), loss)
     start = time.perf_counter()
-    hasher.fit(texts[0], shares, epochs=epochs, batch_size=512, verbose=0)
+    y = (labels, targets) if labelled else targets
+    hasher.fit(texts[0], y, epochs=epochs, batch_size=512, verbose=0)
     return [hasher.encode(part, 2048) for part in texts], time.perf_counter() - start
 
 

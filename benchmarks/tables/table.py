@@ -1,109 +1,80 @@
-"""What the tables share: measures of a whole ranking, and rows in JSON and Markdown."""
+"""Rows of figures that say what they were made from, in JSON and Markdown."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from keras_ae.retrieval import HammingIndex, mean_average_precision, precision_at_k
-
-Pair: TypeAlias = Sequence[npt.NDArray[Any]]
-TOP = 1000
-MEASURES = ("mAP", f"mAP@{TOP}", "P@100")
-# Rankings of a whole gallery are large.
-_QUERIES = 100
-
-
-def hamming(codes: Pair, labels: Pair) -> list[float]:
-    """Return the measures of the ranking by codes, ties by place in the gallery.
-
-    Args:
-        codes: Of the gallery and of the queries, uint8.
-        labels: Likewise.
-    """
-    gallery, queries = codes
-    index = HammingIndex(8 * gallery.shape[1])
-    index.add(gallery)
-    return _scores((index.search(part, len(gallery)).ids for part in _parts(queries)), labels)
-
-
-def cosine(vectors: Pair, labels: Pair) -> list[float]:
-    """Return the measures of the ranking by the cosine of vectors, as `hamming` does."""
-    gallery, queries = map(unit, vectors)
-    rankings = (np.argsort(-part @ gallery.T, axis=1, kind="stable") for part in _parts(queries))
-    return _scores(rankings, labels)
-
-
-def unit(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return rows of length 1, or of zeros."""
-    result: npt.NDArray[Any] = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-    return result
-
-
-def _scores(rankings: Iterable[npt.NDArray[Any]], labels: Pair) -> list[float]:
-    there, wanted = labels
-    found = []
-    for ids, asked in zip(rankings, _parts(wanted), strict=True):
-        ranked = there[ids]
-        values = (
-            mean_average_precision(ranked, asked),
-            mean_average_precision(ranked, asked, cutoff=min(TOP, ranked.shape[1])),
-            precision_at_k(ranked, asked, 100),
-        )
-        found.append(np.array(values) * len(asked))
-    return [float(value) for value in np.sum(found, axis=0) / len(wanted)]
-
-
-def _parts(x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    return [x[i : i + _QUERIES] for i in range(0, len(x), _QUERIES)]
+PACKAGES = ("keras-ae", "keras", "tensorflow")
 
 
 class Table:
     """Rows of figures, written to `<out>.json` and `<out>.md` after each of them.
 
+    Rows that are there already, made with the same settings and versions, are kept, so that a long
+    run can be taken up where it was stopped.
+
     Args:
         out: Where to write, without a suffix.
         settings: What was asked for, to stand beside the figures.
+        keys: What tells rows apart beside the seed: they are averaged over seeds.
+        measures: The names of the figures, with the format of each.
     """
 
-    def __init__(self, out: Path, settings: dict[str, Any]) -> None:
-        self._rows: list[dict[str, Any]] = []
-        self._out = out
+    def __init__(
+        self,
+        out: Path,
+        settings: Mapping[str, Any],
+        keys: Sequence[str],
+        measures: Mapping[str, str],
+    ) -> None:
+        self._out, self._keys, self._measures = out, tuple(keys), dict(measures)
         self._about = {
             "settings": {
-                key: value.name if isinstance(value, Path) else str(value)
+                key: value.name if isinstance(value, Path) else value
                 for key, value in settings.items()
+                if key != "out"
             },
-            "versions": {name: version(name) for name in ("keras-ae", "keras", "tensorflow")},
+            "versions": {name: version(name) for name in PACKAGES},
         }
+        self._rows: list[dict[str, Any]] = []
+        path = out.with_suffix(".json")
+        if path.exists():
+            there = json.loads(path.read_text())
+            rows = there.pop("rows")
+            self._rows = rows if there == json.loads(json.dumps(self._about)) else []
 
-    def add(
-        self, method: str, bits: int, seed: int, values: list[float], seconds: float = 0.0
-    ) -> None:
-        """Add a row: `bits` is 0 for vectors, `seconds` 0 for what is not trained."""
-        row = {"method": method, "bits": bits, "seed": seed, "seconds": round(seconds, 1)}
-        self._rows.append(row | dict(zip(MEASURES, values, strict=True)))
-        print(method, bits, seed, [f"{value:.4f}" for value in values], flush=True)
+    def has(self, *key: Any, seed: int = 0) -> bool:
+        """Return whether there is a row."""
+        wanted = dict(zip(self._keys, key, strict=True)) | {"seed": seed}
+        return any(wanted.items() <= row.items() for row in self._rows)
+
+    def add(self, *key: Any, values: Sequence[float], seed: int = 0, seconds: float = 0.0) -> None:
+        """Add a row; `seconds` is 0 for what is not trained."""
+        row = dict(zip(self._keys, key, strict=True)) | {"seed": seed, "seconds": round(seconds, 1)}
+        self._rows.append(row | dict(zip(self._measures, map(float, values), strict=True)))
+        print(" | ".join(map(str, self._rows[-1].values())), flush=True)
         self._out.with_suffix(".json").write_text(
             json.dumps({**self._about, "rows": self._rows}, indent=1) + "\n"
         )
         self._out.with_suffix(".md").write_text(self._markdown())
 
     def _markdown(self) -> str:
-        lines = [f"| method | bits | {' | '.join(MEASURES)} | seeds | training, s |"]
-        lines.append("|---" * (4 + len(MEASURES)) + "|")
-        for method, bits in dict.fromkeys((row["method"], row["bits"]) for row in self._rows):
-            rows = [row for row in self._rows if (row["method"], row["bits"]) == (method, bits)]
-            cells = []
-            for name in MEASURES:
-                values = [100 * row[name] for row in rows]
-                spread = f" ± {np.std(values):.1f}" if len(values) > 1 else ""
-                cells.append(f"{np.mean(values):.1f}{spread}")
+        groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        for row in self._rows:
+            groups.setdefault(tuple(row[key] for key in self._keys), []).append(row)
+        lines = [f"| {' | '.join([*self._keys, *self._measures, 'seeds', 'training, s'])} |"]
+        lines.append("|---" * (2 + len(self._keys) + len(self._measures)) + "|")
+        for key, rows in groups.items():
+            cells = ["" if part == 0 else str(part) for part in key]
+            for name, form in self._measures.items():
+                values = [row[name] for row in rows]
+                spread = f" ± {np.std(values):{form}}" if len(values) > 1 else ""
+                cells.append(f"{np.mean(values):{form}}{spread}")
             seconds = np.mean([row["seconds"] for row in rows])
             cells += [str(len(rows)), f"{seconds:.0f}" if seconds else ""]
-            lines.append(f"| {method} | {bits or ''} | {' | '.join(cells)} |")
+            lines.append(f"| {' | '.join(cells)} |")
         return "\n".join(lines) + "\n"

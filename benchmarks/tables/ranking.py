@@ -1,0 +1,60 @@
+"""Measures of the whole ranking of a gallery."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from keras_ae.retrieval import HammingIndex, mean_average_precision, precision_at_k
+
+Pair: TypeAlias = Sequence[npt.NDArray[Any]]
+TOP = 1000
+# In percent.
+MEASURES = {"mAP": ".1f", f"mAP@{TOP}": ".1f", "P@100": ".1f"}
+# Rankings of a whole gallery are large.
+_QUERIES = 100
+
+
+def hamming(codes: Pair, labels: Pair) -> list[float]:
+    """Return the measures of the ranking by codes, ties by place in the gallery.
+
+    Args:
+        codes: Of the gallery and of the queries, uint8.
+        labels: Likewise.
+    """
+    gallery, queries = codes
+    index = HammingIndex(8 * gallery.shape[1])
+    index.add(gallery)
+    return _scores((index.search(part, len(gallery)).ids for part in _parts(queries)), labels)
+
+
+def cosine(vectors: Pair, labels: Pair) -> list[float]:
+    """Return the measures of the ranking by the cosine of vectors, as `hamming` does."""
+    gallery, queries = map(unit, vectors)
+    rankings = (np.argsort(-part @ gallery.T, axis=1, kind="stable") for part in _parts(queries))
+    return _scores(rankings, labels)
+
+
+def unit(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return rows of length 1, or of zeros."""
+    result: npt.NDArray[Any] = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
+    return result
+
+
+def _scores(rankings: Iterable[npt.NDArray[Any]], labels: Pair) -> list[float]:
+    there, wanted = labels
+    found = []
+    for ids, asked in zip(rankings, _parts(wanted), strict=True):
+        ranked = there[ids]
+        values = (
+            mean_average_precision(ranked, asked),
+            mean_average_precision(ranked, asked, cutoff=min(TOP, ranked.shape[1])),
+            precision_at_k(ranked, asked, 100),
+        )
+        found.append(np.array(values) * len(asked))
+    return [float(100 * value) for value in np.sum(found, axis=0) / len(wanted)]
+
+
+def _parts(x: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    return [x[i : i + _QUERIES] for i in range(0, len(x), _QUERIES)]
