@@ -2,7 +2,7 @@
 
     python benchmarks/tables/contractive_pretraining.py --data mnist.npz
     python benchmarks/tables/contractive_pretraining.py --data mnist.npz --validate
-    python benchmarks/tables/contractive_pretraining.py --quick           # scikit-learn's digits, seconds
+    python benchmarks/tables/contractive_pretraining.py --quick  # scikit-learn's digits, seconds
 
 Each method trains a layer of sigmoid units with a tied decoder without labels; then the layer and a
 softmax on top are trained on the labels. The Jacobian is measured between the two, on the test

@@ -138,3 +138,23 @@ def test_hidden_must_be_a_list():
     for hidden in (5, None, "12"):
         with pytest.raises(ValueError, match="hidden must be a list of sizes"):
             keras_ae.SemanticHasher.dense(20, hidden=hidden)
+
+
+def test_images_get_views_and_other_inputs_noise():
+    of_images = keras_ae.SemanticHasher.dense(36, (8,), 8, image_shape=(3, 6, 2))
+    assert isinstance(of_images.corruption, keras_ae.AffineCorruption)
+    assert of_images.corruption.image_shape == (3, 6, 2)
+    assert of_images.consistency.strength == 1.0
+    assert of_images.code.stddev == 0.25
+    one_view = keras_ae.SemanticHasher.dense(36, (8,), 8, image_shape=(3, 6, 2), consistency=0)
+    assert one_view.penalty_names == ()
+    assert one_view.code.stddev == 0.5
+    noise = keras_ae.MaskingCorruption(0.5)
+    own = keras_ae.SemanticHasher.dense(36, (8,), 8, image_shape=(3, 6, 2), corruption=noise)
+    assert own.corruption is noise
+    assert own.consistency.strength == 1.0
+    of_vectors = keras_ae.SemanticHasher.dense(36, (8,), 8)
+    assert isinstance(of_vectors.corruption, keras_ae.GaussianCorruption)
+    assert of_vectors.consistency is None
+    with pytest.raises(ValueError, match=r"inputs must have shape \(n, 32\)"):
+        keras_ae.SemanticHasher.dense(36, (8,), 8, image_shape=(4, 4, 2))
