@@ -18,6 +18,7 @@ gallery of the first seed, and does not look at those of the table. Writes `<out
 import argparse
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,6 +26,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import numpy.typing as npt
+from hashing_pictures import draw_codes
 from image_data import command_line, load_images
 from ranking import MEASURES, Pair, cosine, hamming
 from table import Table
@@ -73,10 +75,11 @@ def main() -> None:
     if arguments.ablation:
         ablate(table, images, labels, arguments)
         return
+    drawn: dict[str, Pair] = {}
     for seed in range(arguments.seeds):
         split = draw_split(labels, seed)
         if not arguments.labels:
-            classical(table, images, labels, split, arguments.bits, seed)
+            drawn = classical(table, images, labels, split, arguments.bits, seed)
         name = f"SemanticHasher with {'labels' if arguments.labels else 'views'}"
         for bits in arguments.bits:
             if table.has(name, bits, seed=seed):
@@ -85,12 +88,31 @@ def main() -> None:
             codes, seconds = learned(images, split[0], bits, seed, arguments.epochs, known)
             found = hamming(halves(codes, split), halves(labels, split))
             table.add(name, bits, values=found, seed=seed, seconds=seconds)
+            drawn[f"{name}, {bits} bits"] = halves(codes, split)
+    if drawn:
+        draw(images, labels, split, drawn, arguments.out)
+
+
+def draw(images: Floats, labels: Labels, split: Pair, codes: dict[str, Pair], out: Path) -> None:
+    """Write pictures of the last split: how codes rank and lie, and neighbours of some queries."""
+    draw_codes(codes, halves(labels, split)).savefig(f"{out}.png")
+    gallery, queries = list(codes.values())[-1]
+    index = keras_ae.HammingIndex(8 * gallery.shape[1])
+    index.add(gallery)
+    # One query a class.
+    _, chosen = np.unique(labels[split[1]], return_index=True)
+    result = index.search(queries[chosen], k=10)
+    asked = split[1][chosen]
+    keras_ae.plotting.neighbour_grid(
+        images[asked], images[split[0]], result, labels[asked], labels[split[0]]
+    ).savefig(f"{out}_neighbours.png")
 
 
 def classical(
     table: Table, images: Floats, labels: Labels, split: Pair, sizes: list[int], seed: int
-) -> None:
-    """Add the rows of what needs no training by gradients."""
+) -> dict[str, Pair]:
+    """Add the rows of what needs no training by gradients; return the longest codes."""
+    drawn: dict[str, Pair] = {}
     flat = images.reshape(len(images), -1)
     classes = halves(labels, split)
     if not table.has("cosine of raw pixels", 0, seed=seed):
@@ -102,9 +124,11 @@ def classical(
             ("PCA-ITQ", ITQ(bits, seed=seed)),
         ):
             if not table.has(name, bits, seed=seed):
-                codes = hasher.fit(flat[split[0]]).transform(flat)
-                found = hamming(halves(codes, split), classes)
-                table.add(name, bits, values=found, seed=seed)
+                codes = halves(hasher.fit(flat[split[0]]).transform(flat), split)
+                table.add(name, bits, values=hamming(codes, classes), seed=seed)
+                if bits == max(sizes):
+                    drawn[f"{name}, {bits} bits"] = codes
+    return drawn
 
 
 def ablate(table: Table, images: Floats, labels: Labels, arguments: argparse.Namespace) -> None:

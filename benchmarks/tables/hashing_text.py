@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -28,15 +28,17 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-from ranking import MEASURES, cosine, hamming, unit
+from hashing_pictures import draw_codes
+from ranking import MEASURES, Pair, cosine, hamming, unit
 from sklearn.decomposition import TruncatedSVD
 from table import Table
 
 import keras_ae
-from keras_ae.retrieval import ITQ
+from keras_ae.retrieval import ITQ, HammingIndex
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
+Texts: TypeAlias = tuple[list[Floats], list[Labels], npt.NDArray[np.str_]]
 ABLATION: dict[str, dict[str, Any]] = {
     "as in the table": {},
     "without consistency": {"strength": 0.0, "bit_noise": 0.5},
@@ -78,7 +80,7 @@ def main() -> None:
         arguments.bits, arguments.seeds, arguments.epochs = [32], 1, 5
     elif not arguments.data:
         parser.error("--data is needed, or --quick")
-    counts, labels = topics() if arguments.quick else load(arguments.data)
+    counts, labels, words = topics() if arguments.quick else load(arguments.data)
     if arguments.ablation:
         chosen = np.random.default_rng(0).permutation(len(labels[0]))
         parts = np.split(chosen, [9 * len(chosen) // 10])
@@ -88,8 +90,9 @@ def main() -> None:
     texts = [np.log1p(part) * weights for part in counts]
     print(f"{len(texts[0]):,} texts, {len(texts[1]):,} queries", flush=True)
     table = Table(arguments.out, vars(arguments), ("method", "bits"), MEASURES)
+    drawn: dict[str, Pair] = {}
     if not (arguments.labels or arguments.ablation):
-        classical(table, texts, labels, arguments.bits)
+        drawn = classical(table, texts, labels, arguments.bits)
     name = f"SemanticHasher with {'labels' if arguments.labels else 'views'}"
     plan: dict[str, dict[str, Any]] = {name: {"labelled": arguments.labels}}
     sizes, seeds = arguments.bits, arguments.seeds
@@ -104,10 +107,36 @@ def main() -> None:
                 )
                 found = hamming(codes, labels)
                 table.add(name, bits, values=found, seed=seed, seconds=seconds)
+                if bits == max(sizes):
+                    drawn[f"{name}, {bits} bits"] = codes
+    if drawn and not arguments.ablation:
+        draw_codes(drawn, labels).savefig(arguments.out.with_suffix(".png"))
+        listing = neighbours(list(drawn.values())[-1], texts, words)
+        Path(f"{arguments.out}_neighbours.md").write_text(listing)
 
 
-def classical(table: Table, texts: list[Floats], labels: list[Labels], sizes: list[int]) -> None:
-    """Add the rows of what needs no training by gradients."""
+def neighbours(codes: Pair, texts: list[Floats], words: npt.NDArray[np.str_]) -> str:
+    """Return the weightiest words of some queries and of their nearest texts, as Markdown."""
+    index = HammingIndex(8 * codes[0].shape[1])
+    index.add(codes[0])
+    chosen = np.linspace(0, len(codes[1]) - 1, 8).astype(int)
+    found = index.search(codes[1][chosen], k=2)
+
+    def main_words(text: Floats) -> str:
+        return " ".join(words[np.argsort(-text, kind="stable")[:8]])
+
+    lines = ["| words of a query | of the nearest text | of the next |", "|---|---|---|"]
+    for query, ids in zip(chosen, found.ids, strict=True):
+        cells = [main_words(texts[1][query]), *(main_words(texts[0][i]) for i in ids)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def classical(
+    table: Table, texts: list[Floats], labels: list[Labels], sizes: list[int]
+) -> dict[str, Pair]:
+    """Add the rows of what needs no training by gradients; return the longest codes."""
+    drawn: dict[str, Pair] = {}
     if not table.has("cosine of TF-IDF", 0):
         table.add("cosine of TF-IDF", 0, values=cosine(texts, labels))
     for bits in sizes:
@@ -119,10 +148,13 @@ def classical(table: Table, texts: list[Floats], labels: list[Labels], sizes: li
         itq = ITQ(bits, seed=0).fit(vectors[0])
         codes = [itq.transform(part) for part in vectors]
         table.add("LSA and ITQ", bits, values=hamming(codes, labels))
+        if bits == max(sizes):
+            drawn[f"LSA and ITQ, {bits} bits"] = codes
+    return drawn
 
 
-def load(path: Path) -> tuple[list[Floats], list[Labels]]:
-    """Return the counts and groups of the training and of the test documents."""
+def load(path: Path) -> Texts:
+    """Return the counts and groups of the training and of the test documents, and the words."""
     with np.load(path) as file:
         counts, labels = [], []
         for part in ("train", "test"):
@@ -130,16 +162,16 @@ def load(path: Path) -> tuple[list[Floats], list[Labels]]:
             matrix = scipy.sparse.csr_matrix(tuple(parts), (len(parts[2]) - 1, len(file["vocab"])))
             counts.append(matrix.toarray().astype(np.float32))
             labels.append(file[f"y_{part}"].astype(np.int64))
-    return counts, labels
+        return counts, labels, file["vocab"].astype(str)
 
 
-def topics() -> tuple[list[Floats], list[Labels]]:
+def topics() -> Texts:
     """Return texts of forty words, each of one of ten topics."""
     rng = np.random.default_rng(0)
     words = rng.dirichlet(np.full(200, 1.0), size=10)
     labels = [rng.integers(10, size=n) for n in (1000, 200)]
     counts = [rng.multinomial(40, words[part]).astype(np.float32) for part in labels]
-    return counts, labels
+    return counts, labels, np.array([f"word{i}" for i in range(200)])
 
 
 def learned(

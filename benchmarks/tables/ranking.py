@@ -1,6 +1,6 @@
 """Measures of the whole ranking of a gallery."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from keras_ae.retrieval import HammingIndex, mean_average_precision, precision_at_k
 
 Pair: TypeAlias = Sequence[npt.NDArray[Any]]
+Floats: TypeAlias = npt.NDArray[np.float64]
 TOP = 1000
 # In percent.
 MEASURES = {"mAP": ".1f", f"mAP@{TOP}": ".1f", "P@100": ".1f"}
@@ -23,10 +24,28 @@ def hamming(codes: Pair, labels: Pair) -> list[float]:
         codes: Of the gallery and of the queries, uint8.
         labels: Likewise.
     """
+    return _scores(_by_distance(codes), labels)
+
+
+def precision_and_recall(codes: Pair, labels: Pair) -> tuple[Floats, Floats]:
+    """Return the mean precision and recall of the first items, for ever more of them."""
+    there, wanted = labels
+    counts = np.unique(np.geomspace(1, len(there), 200).astype(int))
+    sums = np.zeros((2, len(counts)))
+    for ids, asked in zip(_by_distance(codes), _parts(wanted), strict=True):
+        right = np.cumsum(there[ids] == asked[:, None], axis=1)
+        found = right[:, counts - 1]
+        sums += [(found / counts).sum(axis=0), (found / right[:, -1:]).sum(axis=0)]
+    precision, recall = sums / len(wanted)
+    return precision, recall
+
+
+def _by_distance(codes: Pair) -> Iterator[npt.NDArray[Any]]:
     gallery, queries = codes
     index = HammingIndex(8 * gallery.shape[1])
     index.add(gallery)
-    return _scores((index.search(part, len(gallery)).ids for part in _parts(queries)), labels)
+    for part in _parts(queries):
+        yield index.search(part, len(gallery)).ids
 
 
 def cosine(vectors: Pair, labels: Pair) -> list[float]:

@@ -22,6 +22,9 @@ class Table:
         settings: What was asked for, to stand beside the figures.
         keys: What tells rows apart beside the seed: they are averaged over seeds.
         measures: The names of the figures, with the format of each.
+
+    Attributes:
+        rows: What there is so far: the keys, the seed, the seconds and the figures of each.
     """
 
     def __init__(
@@ -40,31 +43,31 @@ class Table:
             },
             "versions": {name: version(name) for name in PACKAGES},
         }
-        self._rows: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
         path = out.with_suffix(".json")
         if path.exists():
             there = json.loads(path.read_text())
             rows = there.pop("rows")
-            self._rows = rows if there == json.loads(json.dumps(self._about)) else []
+            self.rows = rows if there == json.loads(json.dumps(self._about)) else []
 
     def has(self, *key: Any, seed: int = 0) -> bool:
         """Return whether there is a row."""
         wanted = dict(zip(self._keys, key, strict=True)) | {"seed": seed}
-        return any(wanted.items() <= row.items() for row in self._rows)
+        return any(wanted.items() <= row.items() for row in self.rows)
 
     def add(self, *key: Any, values: Sequence[float], seed: int = 0, seconds: float = 0.0) -> None:
         """Add a row; `seconds` is 0 for what is not trained."""
         row = dict(zip(self._keys, key, strict=True)) | {"seed": seed, "seconds": round(seconds, 1)}
-        self._rows.append(row | dict(zip(self._measures, map(float, values), strict=True)))
-        print(" | ".join(map(str, self._rows[-1].values())), flush=True)
+        self.rows.append(row | dict(zip(self._measures, map(float, values), strict=True)))
+        print(" | ".join(map(str, self.rows[-1].values())), flush=True)
         self._out.with_suffix(".json").write_text(
-            json.dumps({**self._about, "rows": self._rows}, indent=1) + "\n"
+            json.dumps({**self._about, "rows": self.rows}, indent=1) + "\n"
         )
         self._out.with_suffix(".md").write_text(self._markdown())
 
     def _markdown(self) -> str:
         groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-        for row in self._rows:
+        for row in self.rows:
             groups.setdefault(tuple(row[key] for key in self._keys), []).append(row)
         lines = [f"| {' | '.join([*self._keys, *self._measures, 'seeds', 'training, s'])} |"]
         lines.append("|---" * (2 + len(self._keys) + len(self._measures)) + "|")
