@@ -21,11 +21,8 @@ def quick(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", [str(script), "--quick", "--out", str(out), *arguments])
         runpy.run_path(str(script), run_name="__main__")
         rows = json.loads(out.with_suffix(".json").read_text())["rows"]
-        keys = {tuple(v for k, v in row.items() if isinstance(v, str | int)) for row in rows}
-        # A line for every row, of which a quick form has one seed, below the two of the head.
-        assert (
-            len(out.with_suffix(".md").read_text().splitlines()) == 2 + len(rows) == 2 + len(keys)
-        )
+        # Every row has a line, below the two of the head: a quick form has one seed.
+        assert len(out.with_suffix(".md").read_text().splitlines()) == 2 + len(rows)
         return rows
 
     return run
@@ -88,8 +85,7 @@ def test_rows_that_are_there_are_not_made_again(quick, tmp_path):
     again = quick("denoising_score")
     assert again[:2] == [first[0], {**first[1], "cosine": 0.123}]
     assert len(again) == len(first)
-    # Others settings, other rows.
-    assert quick("denoising_score", "--seeds", "2")[1]["cosine"] == 0.123
+    # Of other settings, they are.
     marked["settings"]["seeds"] = 7
     path.write_text(json.dumps(marked))
     assert quick("denoising_score")[1]["cosine"] != 0.123

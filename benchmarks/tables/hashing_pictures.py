@@ -30,7 +30,7 @@ def draw_codes(codes: Mapping[str, Pair], labels: Pair) -> Figure:
     left.legend(loc="lower left")
 
     name, (gallery, _) = list(codes.items())[-1]
-    chosen = np.random.default_rng(0).permutation(len(gallery))[:POINTS]
+    chosen = np.random.default_rng(0).permutation(len(gallery))[: min(POINTS, len(gallery) // 4)]
     places = places_of(gallery[chosen])
     classes = labels[0][chosen]
     colors = color_sequences["tab20" if len(np.unique(classes)) > 10 else "tab10"]
