@@ -18,6 +18,8 @@ gallery of the first seed, and does not look at those of the table. Writes `<out
 import argparse
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,11 @@ from keras_ae.retrieval import ITQ, PCASigns, RandomProjection
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 QUERIES_A_CLASS = 100
+BEST: dict[str, Any] = {
+    "code": keras_ae.TanhCode,
+    "bits_to": {"decorrelation": 0.01},
+    "contraction": 1e-3,
+}
 ABLATION: dict[str, dict[str, Any]] = {
     "as in the table": {},
     "without consistency": {"strength": 0.0, "bit_noise": 0.5},
@@ -48,14 +55,21 @@ ABLATION: dict[str, dict[str, Any]] = {
     "temperature 1": {"temperature": 1.0},
     "bits without noise": {"bit_noise": 0.0},
     "bits with noise 0.5": {"bit_noise": 0.5},
-    "noise before the sigmoid": {"code": keras_ae.BinaryCode("noisy", 1.0)},
-    "straight-through bits": {"code": keras_ae.BinaryCode()},
-    "tanh continuation": {"code": keras_ae.TanhCode()},
+    "noise before the sigmoid": {"code": partial(keras_ae.BinaryCode, "noisy", 1.0)},
+    "straight-through bits": {"code": keras_ae.BinaryCode},
+    "tanh continuation": {"code": keras_ae.TanhCode},
     "quantization 0.01": {"bits_to": {"quantization": 0.01}},
     "balance 0.1": {"bits_to": {"balance": 0.1}},
     "decorrelation 0.01": {"bits_to": {"decorrelation": 0.01}},
     "contraction 0.001": {"contraction": 1e-3},
     "start from ITQ": {"itq": True},
+    "contraction 0.01": {"contraction": 1e-2},
+    "decorrelation 0.1": {"bits_to": {"decorrelation": 0.1}},
+    "A: tanh, decorrelation 0.01, contraction 0.001": {**BEST},
+    "A, views without noise": {**BEST, "noise": 0.0},
+    "A, temperature 0.3": {**BEST, "temperature": 0.3},
+    "A, contraction 0.01": {**BEST, "contraction": 1e-2},
+    "A, 512 and 256 hidden units": {**BEST, "hidden": (512, 256)},
 }
 
 
@@ -169,10 +183,11 @@ def learned(
     temperature: float = 0.5,
     affine: bool = True,
     noise: float = 0.3,
-    code: keras.layers.Layer | None = None,
+    code: Callable[[], keras.layers.Layer] | None = None,
     bit_noise: float = 0.25,
     bits_to: dict[str, float] | None = None,
     contraction: float = 0.0,
+    hidden: tuple[int, ...] = (1024, 512),
     itq: bool = False,
 ) -> tuple[npt.NDArray[np.uint8], float]:
     """Train a hasher on the gallery; return the codes of all images, and seconds."""
@@ -184,18 +199,18 @@ def learned(
     contrast = keras_ae.ViewConsistency if labels is None else keras_ae.LabelConsistency
     hasher = keras_ae.SemanticHasher.dense(
         x.shape[1],
-        hidden=(1024, 512),
+        hidden=hidden,
         bits=bits,
         contraction=contraction,
-        code=code or keras_ae.BinaryCode("noisy_bits", stddev=bit_noise),
+        code=code() if code else keras_ae.BinaryCode("noisy_bits", stddev=bit_noise),
         corruption=keras.Sequential(views),
         consistency=contrast(strength, temperature),
         logit_regularizer=None if bits_to is None else keras_ae.BitRegularizer(**bits_to),
     )
     start = time.perf_counter()
     if itq:
-        hidden = keras.Sequential(hasher.encoder.layers[:-2])
-        features = hidden.predict(x[gallery[:10_000]], batch_size=2048, verbose=0)
+        below = keras.Sequential(hasher.encoder.layers[:-2])
+        features = below.predict(x[gallery[:10_000]], batch_size=2048, verbose=0)
         projection = ITQ(bits, seed=seed).fit(features).directions()
         hasher.encoder.layers[-2].set_weights([projection])
     steps = epochs * -(-len(gallery) // 512)

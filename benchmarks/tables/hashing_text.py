@@ -49,19 +49,18 @@ ABLATION: dict[str, dict[str, Any]] = {
     "two thirds of the words masked": {"masked": 0.67},
     "bits without noise": {"bit_noise": 0.0},
     "bits with noise 0.5": {"bit_noise": 0.5},
-    "straight-through bits": {"code": "straight_through"},
-    "tanh continuation": {"code": "tanh"},
+    "straight-through bits": {"code": keras_ae.BinaryCode},
+    "tanh continuation": {"code": keras_ae.TanhCode},
     "balance 0.1": {"bits_to": {"balance": 0.1}},
     "decorrelation 0.01": {"bits_to": {"decorrelation": 0.01}},
     "Poisson likelihood": {"loss": "poisson"},
     "1,024 hidden units": {"hidden": 1024},
     "dropout 0.3": {"dropout": 0.3},
+    "not normalised": {"contraction": 0.0},
+    "not normalised, contraction 0.001": {"contraction": 1e-3},
+    "not normalised, contraction 0.01": {"contraction": 1e-2},
     "with labels": {"labelled": True},
     "with labels, dropout 0.5": {"labelled": True, "dropout": 0.5},
-}
-CODES: dict[str, Callable[[], keras.layers.Layer]] = {
-    "straight_through": keras_ae.BinaryCode,
-    "tanh": keras_ae.TanhCode,
 }
 
 
@@ -188,7 +187,8 @@ def learned(
     masked: float = 0.5,
     hidden: int = 512,
     dropout: float = 0.0,
-    code: str | None = None,
+    contraction: float | None = None,
+    code: Callable[[], keras.layers.Layer] | None = None,
     bit_noise: float = 0.25,
     bits_to: dict[str, float] | None = None,
     loss: str = "categorical_crossentropy",
@@ -196,13 +196,19 @@ def learned(
     """Train a hasher; return the codes of training and test texts, and seconds."""
     keras.utils.set_random_seed(seed)
     size = texts[0].shape[1]
+    if contraction is None:
+        first = [
+            keras.layers.Dense(hidden, use_bias=False),
+            keras.layers.BatchNormalization(),
+            keras.layers.ReLU(),
+        ]
+    else:
+        first = [keras_ae.ContractiveDense(hidden, "relu", contraction=contraction)]
     encoder = keras.Sequential(
         [
             keras.Input((size,)),
             keras.layers.UnitNormalization(),
-            keras.layers.Dense(hidden, use_bias=False),
-            keras.layers.BatchNormalization(),
-            keras.layers.ReLU(),
+            *first,
             keras.layers.Dropout(dropout),
             keras.layers.Dense(bits, use_bias=False),
             keras.layers.BatchNormalization(
@@ -224,7 +230,7 @@ def learned(
         keras.Sequential([keras.Input((bits,)), last]),
         bits,
         corruption=keras_ae.MaskingCorruption(masked),
-        code=CODES[code]() if code else keras_ae.BinaryCode("noisy_bits", stddev=bit_noise),
+        code=code() if code else keras_ae.BinaryCode("noisy_bits", stddev=bit_noise),
         consistency=contrast(strength, temperature),
     )
     steps = epochs * -(-len(counts) // 512)

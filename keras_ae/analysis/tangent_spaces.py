@@ -14,6 +14,7 @@ def tangents(
     k: int,
     batch_size: int = 32,
     verbose: int | str = "auto",
+    turns: int | None = None,
 ) -> FloatArray:
     """Return the directions of the input that an encoder follows most, at each example.
 
@@ -33,6 +34,10 @@ def tangents(
         batch_size: Examples at a time, an integer >= 1. It bounds the memory used, which is several
             times `batch_size * outputs * inputs` numbers.
         verbose: `"auto"` or 1 for a progress bar, 2 for one line at the end, 0 for silence.
+        turns: `None` for an exact decomposition. An integer >= 1 for that many turns of a block
+            power iteration, which takes a small part of the time for hundreds of units: the error
+            in direction `j` is about `(s_m / s_j)^(2 turns)`, where `m = 2 k + 8`. Some 4 are
+            enough for an encoder whose singular values fall fast, as those of a contractive one do.
 
     Returns:
         NumPy array `(n, k, *input_shape)` of orthonormal directions, those of the largest singular
@@ -51,9 +56,12 @@ def tangents(
             [1., 0., 0.]]], dtype=float32)
 
     Reference:
-        Rifai, Dauphin, Vincent, Bengio, Muller: The Manifold Tangent Classifier, 2011.
+        Rifai, Dauphin, Vincent, Bengio, Muller: The Manifold Tangent Classifier, 2011. Halko,
+        Martinsson, Tropp: Finding Structure with Randomness, 2011.
     """
     check_integer("k", k, minimum=1)
+    if turns is not None:
+        check_integer("turns", turns, minimum=1)
     parts = []
     for matrix in jacobians(encoder, x, batch_size, verbose):
         if k > min(matrix.shape[1:]):
@@ -61,7 +69,8 @@ def tangents(
                 f"k must be at most the smaller of {matrix.shape[2]} inputs and "
                 f"{matrix.shape[1]} outputs. Received: k={k}"
             )
-        parts.append(_leading(matrix, k).astype(keras.config.floatx()))
+        found = _leading(matrix, k) if turns is None else _iterated(matrix, k, turns)
+        parts.append(found.astype(keras.config.floatx()))
     return np.concatenate(parts).reshape(-1, k, *np.shape(x)[1:])
 
 
@@ -73,3 +82,19 @@ def _leading(matrix: FloatArray, k: int) -> FloatArray:
     left = np.linalg.eigh(matrix @ transposed)[1][:, :, : -k - 1 : -1]
     # J^T U = V S. Divided by S it would not be orthonormal where S is small.
     return np.linalg.qr(transposed @ left)[0].swapaxes(1, 2)
+
+
+def _iterated(matrix: FloatArray, k: int, turns: int) -> FloatArray:
+    """Return about what `_leading` does, by block power iteration."""
+    matrix = matrix.astype(np.float32)
+    transposed = matrix.swapaxes(1, 2)
+    # Directions to spare, which the last ones that are wanted would else be mixed with.
+    width = min(2 * k + 8, *matrix.shape[1:])
+    start = np.random.default_rng(0).normal(size=(matrix.shape[2], width)).astype(np.float32)
+    basis = np.broadcast_to(start, (len(matrix), *start.shape))
+    for _ in range(turns):
+        basis = np.linalg.qr(transposed @ (matrix @ basis))[0]
+    # Within their span, the leading directions are those of a small problem.
+    images = (matrix @ basis).astype(np.float64)
+    within = np.linalg.eigh(images.swapaxes(1, 2) @ images)[1][:, :, : -k - 1 : -1]
+    return (basis.astype(np.float64) @ within).swapaxes(1, 2)

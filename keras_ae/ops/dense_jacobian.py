@@ -45,6 +45,22 @@ def squared_norms(
     return ops.sum(ops.square(matrix), axis=(-2, -1))
 
 
+def jacobian(kernels: Sequence[Tensor], slopes: Sequence[Tensor]) -> Tensor:
+    """Return `J = D_L W_L^T ... D_1 W_1^T D_0` at each example, `(n, ..., units, inputs)`.
+
+    Args:
+        kernels: As for `squared_norms`.
+        slopes: Likewise.
+    """
+    if not _from_output_is_cheaper(kernels, slopes):
+        return ops.swapaxes(_from_input(kernels, slopes), -2, -1)
+    if len(kernels) == 1:
+        matrix = slopes[1][..., None] * ops.transpose(kernels[0])
+        return matrix if slopes[0] is None else matrix * slopes[0][..., None, :]
+    matrix = _from_output(kernels, slopes)
+    return matrix if slopes[0] is not None else _times(matrix, ops.transpose(kernels[0]))
+
+
 def _of_one_layer(
     kernel: Tensor, slopes: Sequence[Tensor], others: Sequence[Tensor] | None
 ) -> Tensor:

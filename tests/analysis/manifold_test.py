@@ -83,6 +83,21 @@ def test_tangents_against_svd_of_finite_differences(name):
     np.testing.assert_allclose(given @ given.swapaxes(1, 2), [np.eye(2)] * 5, atol=1e-6)
 
 
+@pytest.mark.parametrize("units", [20, 60])
+def test_turns_come_near_the_exact_tangents(units):
+    encoder = stack(lambda: layers.Dense(units, "tanh"), shape=(40,))
+    encoder.layers[0].kernel.assign(encoder.layers[0].kernel * 1.05 ** -np.arange(units))
+    x = 0.1 * numbers(6, encoder)
+    exact = tangents(encoder, x, 4, verbose=0)
+    cosines = []
+    for turns in (1, 3, 30):
+        given = tangents(encoder, x, 4, batch_size=4, verbose=0, turns=turns)
+        np.testing.assert_allclose(given @ given.swapaxes(1, 2), [np.eye(4)] * 6, atol=1e-5)
+        cosines.append(np.abs(np.sum(given * exact, axis=2)).min())
+    assert 0.1 < cosines[0] < cosines[1] < cosines[2]
+    assert cosines[2] > 1 - 1e-5
+
+
 def test_batches_change_nothing():
     encoder = ENCODERS["convolutional"]()
     x = numbers(7, encoder)
@@ -144,8 +159,11 @@ def test_contraction_profile_against_a_basis_of_the_complement(name):
 def test_a_penalty_inside_does_not_matter():
     encoder = keras_ae.Contractive(ENCODERS["narrowing"](), 0.1)
     x = numbers(3, encoder.layer)
-    np.testing.assert_array_equal(
-        jacobian_spectrum(encoder, x, verbose=0), jacobian_spectrum(encoder.layer, x, verbose=0)
+    # One by differentiation, the other by a product of matrices.
+    np.testing.assert_allclose(
+        jacobian_spectrum(encoder, x, verbose=0),
+        jacobian_spectrum(encoder.layer, x, verbose=0),
+        rtol=1e-6,
     )
     assert encoder.losses == []
 
@@ -243,6 +261,8 @@ def test_refuses_bad_arguments_of_one():
             tangents(layers.Dense(2), x, k, verbose=0)
     with pytest.raises(ValueError, match=r"k must be at most the smaller of 3 inputs and 2 outp"):
         tangents(layers.Dense(2), x, 3, verbose=0)
+    with pytest.raises(ValueError, match=r"turns must be an integer >= 1\. Received: turns=0"):
+        tangents(layers.Dense(2), x, 1, verbose=0, turns=0)
     for share in (0, 1.5, float("nan")):
         with pytest.raises(ValueError, match=r"share must be a finite number > 0 and <= 1"):
             local_dimension(layers.Dense(2), x, share, verbose=0)
