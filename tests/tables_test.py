@@ -61,6 +61,13 @@ def test_contractive_pretraining(quick, tmp_path):
     assert (tmp_path / "out.png").exists()
 
 
+def test_manifold_tangents(quick):
+    rows = quick("manifold_tangents")
+    assert [row["method"] for row in rows] == ["no pretraining", "CAE+H", "tangents, 0.1"]
+    for row in rows:
+        assert 0 < row["test error, %"] < 85
+
+
 def test_sparse_codes(quick, tmp_path):
     for row in quick("sparse_codes"):
         assert 1 < row["L0"] < 256

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from image_data import ImageData, command_line, load_images
+from image_data import command_line, load_images
 from rows_of_images import rows_of_images
 from sklearn.decomposition import PCA
 from table import Table
@@ -39,7 +39,9 @@ def main() -> None:
     if arguments.quick:
         arguments.seeds, arguments.epochs = 1, 20
     data = load_images(arguments).flat()
-    train, test = parts(data, arguments.validate)
+    if arguments.validate:
+        data = data.held_out()
+    train, test = data.x_train, data.x_test
     table = Table(arguments.out, vars(arguments), ("method",), MEASURES)
     pca = PCA(CODE, svd_solver="covariance_eigh").fit(train)
     by_pca = [pca.inverse_transform(pca.transform(x)).astype(np.float32) for x in (test, train)]
@@ -59,12 +61,6 @@ def main() -> None:
         rows = {"test image": test, "autoencoder": made[0], f"PCA-{CODE}": by_pca[0]}
         picture = rows_of_images({key: x[:SHOWN] for key, x in rows.items()})
         picture.savefig(arguments.out.with_suffix(".png"))
-
-
-def parts(data: ImageData, validate: bool) -> tuple[Array, Array]:
-    """Return what is trained on and what is measured."""
-    known = 5 * len(data.x_train) // 6
-    return (data.x_train[:known], data.x_train[known:]) if validate else (data.x_train, data.x_test)
 
 
 def squared_error(x: Array, reconstruction: Array) -> float:
