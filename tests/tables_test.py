@@ -76,6 +76,18 @@ def test_sparse_codes(quick, tmp_path):
     assert (tmp_path / "out.png").exists()
 
 
+def test_sparse_prediction(quick, tmp_path):
+    rows = quick("sparse_prediction")
+    assert len(rows) == 4
+    for row in rows:
+        assert row["FISTA over it"] > 1
+        assert row["SNR, dB"] > 0
+        if row["data"] == "images":
+            assert 50 < row["accuracy, %"] < 100
+    (solvers,) = json.loads((tmp_path / "out_solvers.json").read_text())["rows"]
+    assert solvers["excess"] < 1e-5
+
+
 def test_denoising_score(quick):
     for row in quick("denoising_score"):
         assert 0.8 < row["cosine"] <= 1

@@ -55,10 +55,13 @@ class Table:
         wanted = dict(zip(self._keys, key, strict=True)) | {"seed": seed}
         return any(wanted.items() <= row.items() for row in self.rows)
 
-    def add(self, *key: Any, values: Sequence[float], seed: int = 0, seconds: float = 0.0) -> None:
-        """Add a row; `seconds` is 0 for what is not trained."""
+    def add(
+        self, *key: Any, values: Sequence[float | None], seed: int = 0, seconds: float = 0.0
+    ) -> None:
+        """Add a row; a value is `None` where there is none, `seconds` 0 for what is not trained."""
         row = dict(zip(self._keys, key, strict=True)) | {"seed": seed, "seconds": round(seconds, 1)}
-        self.rows.append(row | dict(zip(self._measures, map(float, values), strict=True)))
+        figures = [value if value is None else float(value) for value in values]
+        self.rows.append(row | dict(zip(self._measures, figures, strict=True)))
         print(" | ".join(map(str, self.rows[-1].values())), flush=True)
         self._out.with_suffix(".json").write_text(
             json.dumps({**self._about, "rows": self.rows}, indent=1) + "\n"
@@ -74,7 +77,10 @@ class Table:
         for key, rows in groups.items():
             cells = ["" if part == 0 else str(part) for part in key]
             for name, form in self._measures.items():
-                values = [row[name] for row in rows]
+                values = [row[name] for row in rows if row[name] is not None]
+                if not values:
+                    cells.append("")
+                    continue
                 spread = f" ± {np.std(values):{form}}" if len(values) > 1 else ""
                 cells.append(f"{np.mean(values):{form}}{spread}")
             seconds = np.mean([row["seconds"] for row in rows])
