@@ -165,7 +165,8 @@ def patches() -> ImageData:
 
 
 def descend(x: Array, dictionary: Array, alpha: float) -> Array:
-    """Return codes by scikit-learn's coordinate descent."""
+    """Return codes by scikit-learn's coordinate descent, which does not converge in float32."""
+    x, dictionary = x.astype(np.float64), dictionary.astype(np.float64)
     codes: Array = sparse_encode(x, dictionary, algorithm="lasso_cd", alpha=alpha, max_iter=10_000)
     return codes
 
