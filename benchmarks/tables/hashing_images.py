@@ -65,6 +65,13 @@ ABLATION: dict[str, dict[str, Any]] = {
     "start from ITQ": {"itq": True},
     "contraction 0.01": {"contraction": 1e-2},
     "decorrelation 0.1": {"bits_to": {"decorrelation": 0.1}},
+    "tanh, contraction 0.001": {"code": keras_ae.TanhCode, "contraction": 1e-3},
+    "tanh, contraction 0.01": {"code": keras_ae.TanhCode, "contraction": 1e-2},
+    "tanh, decorrelation 0.003, contraction 0.01": {
+        "code": keras_ae.TanhCode,
+        "bits_to": {"decorrelation": 0.003},
+        "contraction": 1e-2,
+    },
     "A: tanh, decorrelation 0.01, contraction 0.001": {**BEST},
     "A, views without noise": {**BEST, "noise": 0.0},
     "A, temperature 0.3": {**BEST, "temperature": 0.3},

@@ -59,6 +59,13 @@ ABLATION: dict[str, dict[str, Any]] = {
     "not normalised": {"contraction": 0.0},
     "not normalised, contraction 0.001": {"contraction": 1e-3},
     "not normalised, contraction 0.01": {"contraction": 1e-2},
+    "not normalised, contraction 0.1": {"contraction": 0.1},
+    "not normalised, contraction 0.01, tanh": {"contraction": 1e-2, "code": keras_ae.TanhCode},
+    "not normalised, contraction 0.03, tanh, 1,024 hidden units": {
+        "contraction": 0.03,
+        "code": keras_ae.TanhCode,
+        "hidden": 1024,
+    },
     "with labels": {"labelled": True},
     "with labels, dropout 0.5": {"labelled": True, "dropout": 0.5},
 }
