@@ -48,7 +48,10 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "DAE, Gaussian noise 0.5": {"corruption": lambda: keras_ae.GaussianCorruption(0.5)},
     "CAE 0.03": {"contraction": 0.03},
     "CAE 0.3": {"contraction": 0.3},
+    "CAE 1": {"contraction": 1.0},
+    "CAE 3": {"contraction": 3.0},
     "CAE+H 0.1, 1": {"contraction": 0.1, "curvature": 1.0},
+    "CAE+H 1, 1": {"contraction": 1.0, "curvature": 1.0},
 }
 BATCH, SHOWN = 128, 16
 

@@ -14,6 +14,7 @@ from keras_ae.layers.binary_code import BinaryCode
 from keras_ae.layers.contractive_dense import ContractiveDense
 from keras_ae.layers.gaussian_corruption import GaussianCorruption
 from keras_ae.layers.range_corruption import RangeCorruption
+from keras_ae.layers.tanh_code import TanhCode
 from keras_ae.models.autoencoder import Autoencoder
 from keras_ae.regularizers.label_consistency import LabelConsistency
 from keras_ae.regularizers.view_consistency import ViewConsistency
@@ -99,8 +100,8 @@ class SemanticHasher(Autoencoder):
         input_dim: int,
         hidden: Sequence[int] = (512, 256),
         bits: int = 64,
-        stddev: float = 0.6,
-        contraction: float = 1e-4,
+        stddev: float | None = None,
+        contraction: float = 1e-3,
         hidden_noise: float = 0.0,
         code: Binarization | None = None,
         corruption: keras.layers.Layer | None = None,
@@ -124,21 +125,22 @@ class SemanticHasher(Autoencoder):
             hidden: Sizes of the encoder's hidden layers, from the input to the code; the decoder
                 has the same in reverse. Integers >= 1.
             bits: Length of the code, a positive multiple of 8.
-            stddev: Standard deviation of the Gaussian corruption, >= 0.
+            stddev: Standard deviation of the Gaussian corruption, >= 0; if `None`, 0.3 for images,
+                which are moved besides, and 0.6 for others.
             contraction: Weight of the contractive penalty of each hidden layer, >= 0.
             hidden_noise: Noise in the hidden layers of the encoder, relative to their largest
                 activation, >= 0: see `RangeCorruption`. With some 0.05 to 0.1, int8 changes few
                 codes.
-            code: How the bits train; if `None`, `BinaryCode("noisy_bits")` with `stddev=0.5`, or
-                0.25 with `consistency`, which sees the noise of two codes.
+            code: How the bits train; if `None`, `TanhCode()` with `consistency`, and else
+                `BinaryCode("noisy_bits", 0.5)`: without noise, one view says little about a bit.
             corruption: Layer in place of the Gaussian corruption, from `(n, input_dim)` to the
                 same, or `None`.
             consistency: As for the class; if `None` and there is an `image_shape`, 1.0. 0 for one
                 view.
             logit_regularizer: Activity regularizer of the logits, such as `BitRegularizer`, as in
                 `keras.layers.Layer`.
-            image_shape: `(height, width, channels)` of inputs that are flat images, whose
-                corruption is then `AffineCorruption` instead of noise; or `None`.
+            image_shape: `(height, width, channels)` of inputs that are flat images, which are then
+                corrupted by an `AffineCorruption` before the noise; or `None`.
             dtype: Precision or policy of every layer, as in `keras.layers.Layer`.
             **kwargs: `name`, as for the class.
 
@@ -188,11 +190,12 @@ class SemanticHasher(Autoencoder):
         if consistency is None and image_shape is not None:
             consistency = 1.0
         if code is None:
-            code = BinaryCode("noisy_bits", 0.25 if consistency else 0.5, dtype=dtype)
+            if consistency:
+                code = TanhCode(dtype=dtype)
+            else:
+                code = BinaryCode("noisy_bits", 0.5, dtype=dtype)
         if corruption is None:
-            corruption = GaussianCorruption(stddev, dtype=dtype)
-            if image_shape is not None:
-                corruption = AffineCorruption(image_shape=image_shape, dtype=dtype)
+            corruption = _corruption(input_dim, stddev, image_shape, dtype)
         hasher = cls(encoder, decoder, bits, corruption, code, consistency, dtype=dtype, **kwargs)
         hasher.build((None, input_dim))
         return hasher
@@ -292,3 +295,13 @@ class SemanticHasher(Autoencoder):
         for name in ("code", "consistency"):
             config[name] = keras.saving.deserialize_keras_object(config[name])
         return super().from_config(config)
+
+
+def _corruption(
+    input_dim: int, stddev: float | None, image_shape: tuple[int, int, int] | None, dtype: Any
+) -> keras.layers.Layer:
+    if image_shape is None:
+        return GaussianCorruption(0.6 if stddev is None else stddev, dtype=dtype)
+    move = AffineCorruption(image_shape=image_shape, dtype=dtype)
+    noise = GaussianCorruption(0.3 if stddev is None else stddev, dtype=dtype)
+    return keras.Sequential([keras.Input((input_dim,)), move, noise], name="views")

@@ -142,19 +142,32 @@ def test_hidden_must_be_a_list():
 
 def test_images_get_views_and_other_inputs_noise():
     of_images = keras_ae.SemanticHasher.dense(36, (8,), 8, image_shape=(3, 6, 2))
-    assert isinstance(of_images.corruption, keras_ae.AffineCorruption)
-    assert of_images.corruption.image_shape == (3, 6, 2)
+    move, noise = of_images.corruption.layers
+    assert isinstance(move, keras_ae.AffineCorruption)
+    assert move.image_shape == (3, 6, 2)
+    assert noise.get_config()["stddev"] == 0.3
     assert of_images.consistency.strength == 1.0
-    assert of_images.code.stddev == 0.25
+    assert isinstance(of_images.code, keras_ae.TanhCode)
     one_view = keras_ae.SemanticHasher.dense(36, (8,), 8, image_shape=(3, 6, 2), consistency=0)
     assert one_view.penalty_names == ()
     assert one_view.code.stddev == 0.5
-    noise = keras_ae.MaskingCorruption(0.5)
-    own = keras_ae.SemanticHasher.dense(36, (8,), 8, image_shape=(3, 6, 2), corruption=noise)
-    assert own.corruption is noise
+    masking = keras_ae.MaskingCorruption(0.5)
+    own = keras_ae.SemanticHasher.dense(36, (8,), 8, image_shape=(3, 6, 2), corruption=masking)
+    assert own.corruption is masking
     assert own.consistency.strength == 1.0
     of_vectors = keras_ae.SemanticHasher.dense(36, (8,), 8)
-    assert isinstance(of_vectors.corruption, keras_ae.GaussianCorruption)
+    assert of_vectors.corruption.get_config()["stddev"] == 0.6
     assert of_vectors.consistency is None
     with pytest.raises(ValueError, match=r"inputs must have shape \(n, 32\)"):
         keras_ae.SemanticHasher.dense(36, (8,), 8, image_shape=(4, 4, 2))
+
+
+def test_a_hasher_of_images_is_saved_with_its_views(tmp_path):
+    x = np.random.default_rng(0).random((40, 36)).astype("float32")
+    model = keras_ae.SemanticHasher.dense(36, (8,), 8, image_shape=(3, 6, 2))
+    model.compile("adam", "binary_crossentropy", jit_compile=True)
+    model.fit(x, verbose=0)
+    model.save(tmp_path / "hasher.keras")
+    loaded = keras.saving.load_model(tmp_path / "hasher.keras")
+    np.testing.assert_array_equal(loaded.encode(x), model.encode(x))
+    assert "consistency" in loaded.fit(x, verbose=0).history
