@@ -7,6 +7,7 @@
 Writes the model, its three exports, the index of the training codes and a picture of neighbours.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -34,17 +35,22 @@ def main() -> None:
     keras.utils.set_random_seed(0)
     try:
         images = load(arguments.dataset, arguments.data)
-        hasher = keras_ae.SemanticHasher.dense(images.x_train.shape[1], bits=arguments.bits)
+        pixels = images.x_train.shape[1]
+        side = math.isqrt(pixels)
+        hasher = keras_ae.SemanticHasher.dense(
+            pixels,
+            bits=arguments.bits,
+            image_shape=(side, side, 1) if side**2 == pixels else None,
+        )
         arguments.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    epochs = arguments.epochs or max(10, 60_000 // len(images.x_train))
+    epochs = arguments.epochs or max(10, 90_000 // len(images.x_train))
 
     print(f"\n== Train on {len(images.x_train)} images, {arguments.bits} bits, {epochs} epochs")
     hasher.compile(keras.optimizers.Adam(1e-3), "binary_crossentropy")
-    hasher.fit(
-        images.x_train, epochs=epochs, batch_size=64 if len(images.x_train) < 10_000 else 256
-    )
+    # Each batch of views is compared with itself: it should be large.
+    hasher.fit(images.x_train, epochs=epochs, batch_size=256)
     hasher.save(arguments.out / "hasher.keras")
 
     print("\n== Export, and run each file in its own runtime")

@@ -101,7 +101,7 @@ class SemanticHasher(Autoencoder):
         hidden: Sequence[int] = (512, 256),
         bits: int = 64,
         stddev: float | None = None,
-        contraction: float = 1e-3,
+        contraction: float | None = None,
         hidden_noise: float = 0.0,
         code: Binarization | None = None,
         corruption: keras.layers.Layer | None = None,
@@ -127,7 +127,8 @@ class SemanticHasher(Autoencoder):
             bits: Length of the code, a positive multiple of 8.
             stddev: Standard deviation of the Gaussian corruption, >= 0; if `None`, 0.3 for images,
                 which are moved besides, and 0.6 for others.
-            contraction: Weight of the contractive penalty of each hidden layer, >= 0.
+            contraction: Weight of the contractive penalty of each hidden layer, >= 0; if `None`,
+                0.01 for images and 0.001 for others.
             hidden_noise: Noise in the hidden layers of the encoder, relative to their largest
                 activation, >= 0: see `RangeCorruption`. With some 0.05 to 0.1, int8 changes few
                 codes.
@@ -157,6 +158,8 @@ class SemanticHasher(Autoencoder):
             check_integer("hidden", units, minimum=1)
         check_bits(bits)
         check_number("hidden_noise", hidden_noise, minimum=0)
+        if contraction is None:
+            contraction = 1e-3 if image_shape is None else 1e-2
         layers: list[keras.layers.Layer] = []
         for units in hidden:
             layers.append(ContractiveDense(units, "relu", contraction=contraction, dtype=dtype))
