@@ -196,7 +196,7 @@ def learned_codes(path: Path) -> tuple[Codes, Codes]:
     with np.load(path) as file:
         x, y = (file[name].reshape(-1, 784) / np.float32(255) for name in ("x_train", "x_test"))
     keras.utils.set_random_seed(0)
-    hasher = keras_ae.SemanticHasher.dense(784, bits=64)
+    hasher = keras_ae.SemanticHasher.dense(784, bits=64, contraction=1e-4)
     hasher.compile("adam", "binary_crossentropy")
     hasher.fit(x, epochs=10, batch_size=256, verbose=0)
     return hasher.encode(x, 2048), hasher.encode(y[:1000], 2048)

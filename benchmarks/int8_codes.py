@@ -49,7 +49,9 @@ def main() -> None:
     for noise in arguments.noise:
         for seed in range(arguments.seeds):
             keras.utils.set_random_seed(seed)
-            hasher = keras_ae.SemanticHasher.dense(784, bits=arguments.bits, hidden_noise=noise)
+            hasher = keras_ae.SemanticHasher.dense(
+                784, bits=arguments.bits, contraction=1e-4, hidden_noise=noise
+            )
             hasher.compile("adam", "binary_crossentropy")
             start = time.perf_counter()
             hasher.fit(x, epochs=arguments.epochs, batch_size=256, verbose=0)
