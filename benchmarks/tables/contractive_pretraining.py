@@ -37,21 +37,19 @@ METHODS: dict[str, dict[str, Any]] = {
     "AE": {"contraction": 0.0},
     "AE + weight decay": {"decay": 1e-5},
     "DAE, masking noise": {"corruption": lambda: keras_ae.MaskingCorruption(0.3)},
-    "DAE, Gaussian noise": {"corruption": lambda: keras_ae.GaussianCorruption(0.3)},
-    "CAE": {"contraction": 0.1},
-    "CAE+H": {"contraction": 0.1, "curvature": 0.1},
+    "DAE, Gaussian noise": {"corruption": lambda: keras_ae.GaussianCorruption(0.5)},
+    "CAE": {"contraction": 1.0},
+    "CAE+H": {"contraction": 1.0, "curvature": 1.0},
 }
 # As in `METHODS`, and others.
 CANDIDATES: dict[str, dict[str, Any]] = {
     "AE + weight decay 1e-4": {"decay": 1e-4},
     "DAE, masking noise 0.5": {"corruption": lambda: keras_ae.MaskingCorruption(0.5)},
-    "DAE, Gaussian noise 0.5": {"corruption": lambda: keras_ae.GaussianCorruption(0.5)},
-    "CAE 0.03": {"contraction": 0.03},
+    "DAE, Gaussian noise 0.3": {"corruption": lambda: keras_ae.GaussianCorruption(0.3)},
+    "CAE 0.1": {"contraction": 0.1},
     "CAE 0.3": {"contraction": 0.3},
-    "CAE 1": {"contraction": 1.0},
     "CAE 3": {"contraction": 3.0},
-    "CAE+H 0.1, 1": {"contraction": 0.1, "curvature": 1.0},
-    "CAE+H 1, 1": {"contraction": 1.0, "curvature": 1.0},
+    "CAE+H 1, 0.1": {"contraction": 1.0, "curvature": 0.1},
 }
 BATCH, SHOWN = 128, 16
 

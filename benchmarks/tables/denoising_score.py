@@ -27,7 +27,7 @@ from keras_ae.analysis import score
 Array = npt.NDArray[np.float32]
 WIDTH = 0.3  # Of every mode.
 STDDEVS = (0.3, 0.1, 0.03)
-BATCH, POINTS = 256, 5000
+BATCH, POINTS = 2048, 5000
 MEASURES = {"cosine": ".4f", "relative error": ".3f"}
 
 
