@@ -10,10 +10,16 @@ def flattened(encoder: Any) -> list[keras.layers.Layer]:
 
     A layer, or a model of another kind, stands for itself.
     """
-    if not isinstance(encoder, keras.Model):
+    if not isinstance(encoder, keras.Model) or _has_own_call(encoder):
         return [encoder]
     parts = encoder.layers if isinstance(encoder, keras.Sequential) else _chain(encoder)
     return [encoder] if parts is None else [layer for part in parts for layer in flattened(part)]
+
+
+def _has_own_call(model: keras.Model) -> bool:
+    # A subclass of a Sequential or functional model may do anything in its call.
+    definer = next(kind for kind in type(model).__mro__ if "call" in vars(kind))
+    return definer.__module__.split(".")[0] != "keras"
 
 
 def _chain(model: keras.Model) -> list[keras.layers.Layer] | None:

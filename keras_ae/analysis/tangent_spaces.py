@@ -86,7 +86,9 @@ def _leading(matrix: FloatArray, k: int) -> FloatArray:
 
 def _iterated(matrix: FloatArray, k: int, turns: int) -> FloatArray:
     """Return about what `_leading` does, by block power iteration."""
-    matrix = matrix.astype(np.float32)
+    # To a size whose square float32 holds.
+    largest = np.abs(matrix).max(axis=(1, 2), keepdims=True)
+    matrix = (matrix / np.where(largest > 0, largest, 1)).astype(np.float32)
     transposed = matrix.swapaxes(1, 2)
     # Directions to spare, which the last ones that are wanted would else be mixed with.
     width = min(2 * k + 8, *matrix.shape[1:])

@@ -1,5 +1,6 @@
 """An autoencoder whose code is a string of bits."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,13 +36,15 @@ class SemanticHasher(Autoencoder):
         consistency: `ViewConsistency`, or its strength, to train the codes of two corrupted views
             of each example to be near; the reconstruction is of the first. `LabelConsistency` to
             train those of the same label to be near: then `fit(x, labels)`, or
-            `fit(x, (labels, targets))`. `None` for one view.
+            `fit(x, (labels, targets))`. `None` for one view. Neither is weighed by `sample_weight`
+            or `class_weight`, which are of the reconstruction.
         **kwargs: `name` and `dtype`, as in `keras.Model`.
 
     Shape:
         Input `(n, ...)`; codes are `(n, bits / 8)`, uint8, bit 0 lowest. The output is the
         decoder's: to learn from `fit(x)` it has the shape of the input. With `LabelConsistency` a
-        call in training returns it with the bits of both views.
+        call in training returns it with the bits of both views; inside another model, which has
+        no labels for it, that loss is not there.
 
     Raises:
         ValueError: An argument is out of its range, there is `consistency` without a corruption
@@ -80,9 +83,7 @@ class SemanticHasher(Autoencoder):
                 f"code must be a BinaryCode, a TanhCode or None. Received: code={code!r}"
             )
         self.code = BinaryCode() if code is None else code
-        if not (consistency is None or isinstance(consistency, LabelConsistency)):
-            consistency = ViewConsistency.of(consistency)
-        self.consistency = consistency
+        self.consistency = _contrast(consistency)
         if consistency is not None and corruption is None:
             raise ValueError(
                 "corruption must be given with consistency: without, both views are the same. "
@@ -160,6 +161,11 @@ class SemanticHasher(Autoencoder):
         check_number("hidden_noise", hidden_noise, minimum=0)
         if contraction is None:
             contraction = 1e-3 if image_shape is None else 1e-2
+        check_number("contraction", contraction, minimum=0)
+        if stddev is None:
+            stddev = 0.6 if image_shape is None else 0.3
+        check_number("stddev", stddev, minimum=0)
+        contrast = _contrast(1.0 if consistency is None and image_shape else consistency)
         layers: list[keras.layers.Layer] = []
         for units in hidden:
             layers.append(ContractiveDense(units, "relu", contraction=contraction, dtype=dtype))
@@ -190,16 +196,14 @@ class SemanticHasher(Autoencoder):
             ],
             name="decoder",
         )
-        if consistency is None and image_shape is not None:
-            consistency = 1.0
-        if code is None:
-            if consistency:
-                code = TanhCode(dtype=dtype)
-            else:
-                code = BinaryCode("noisy_bits", 0.5, dtype=dtype)
+        if code is None and contrast is not None and contrast.penalty_names:
+            code = TanhCode(dtype=dtype)
+        elif code is None:
+            code = BinaryCode("noisy_bits", 0.5, dtype=dtype)
+        views = _corruption(input_dim, stddev, image_shape, dtype)
         if corruption is None:
-            corruption = _corruption(input_dim, stddev, image_shape, dtype)
-        hasher = cls(encoder, decoder, bits, corruption, code, consistency, dtype=dtype, **kwargs)
+            corruption = views
+        hasher = cls(encoder, decoder, bits, corruption, code, contrast, dtype=dtype, **kwargs)
         hasher.build((None, input_dim))
         return hasher
 
@@ -214,8 +218,13 @@ class SemanticHasher(Autoencoder):
         if isinstance(consistency, LabelConsistency):
             # The labels are not known here.
             return reconstruction, first, second
-        self.add_loss(consistency.between(first, second))
+        self._add_consistency(consistency.between(first, second))
         return reconstruction
+
+    def _add_consistency(self, value: Tensor) -> None:
+        # Replicas take turns with one list: what another has added is not to be counted again.
+        self._losses.clear()
+        self.add_loss(value)
 
     def compute_loss(
         self,
@@ -228,7 +237,11 @@ class SemanticHasher(Autoencoder):
         labels, target = self._labels_and_target(y)
         if isinstance(y_pred, tuple) and isinstance(self.consistency, LabelConsistency):
             y_pred, first, second = y_pred
-            self.add_loss(self.consistency.between(first, second, labels))
+            if labels is None:
+                raise ValueError(
+                    "y must be labels, or (labels, targets), for LabelConsistency. Received: y=None"
+                )
+            self._add_consistency(self.consistency.between(first, second, labels))
         return super().compute_loss(x, target, y_pred, sample_weight, training)
 
     def compute_metrics(
@@ -241,9 +254,12 @@ class SemanticHasher(Autoencoder):
     def _labels_and_target(self, y: Tensor) -> tuple[Tensor, Tensor]:
         if not isinstance(self.consistency, LabelConsistency):
             return None, y
+        if isinstance(y, dict) or (isinstance(y, tuple | list) and len(y) != 2):
+            raise ValueError(
+                "y must be labels, or (labels, targets), for LabelConsistency. "
+                f"Received: y of {len(y)} parts, as a {type(y).__name__}"
+            )
         labels, target = y if isinstance(y, tuple | list) else (y, None)
-        if labels is None:
-            raise ValueError("y must be labels, for LabelConsistency. Received: y=None")
         return labels, target
 
     def decoder_input(self, encoded: Tensor, training: bool | None = None) -> Tensor:
@@ -300,11 +316,24 @@ class SemanticHasher(Autoencoder):
         return super().from_config(config)
 
 
+def _contrast(consistency: Any) -> ViewConsistency | LabelConsistency | None:
+    if isinstance(consistency, dict):
+        consistency = keras.saving.deserialize_keras_object(consistency)
+    if consistency is None or isinstance(consistency, LabelConsistency):
+        return consistency
+    return ViewConsistency.of(consistency)
+
+
 def _corruption(
-    input_dim: int, stddev: float | None, image_shape: tuple[int, int, int] | None, dtype: Any
+    input_dim: int, stddev: float, image_shape: tuple[int, int, int] | None, dtype: Any
 ) -> keras.layers.Layer:
+    noise = GaussianCorruption(stddev, dtype=dtype)
     if image_shape is None:
-        return GaussianCorruption(0.6 if stddev is None else stddev, dtype=dtype)
+        return noise
     move = AffineCorruption(image_shape=image_shape, dtype=dtype)
-    noise = GaussianCorruption(0.3 if stddev is None else stddev, dtype=dtype)
+    if math.prod(image_shape) != input_dim:
+        raise ValueError(
+            f"image_shape must be (height, width, channels) with input_dim={input_dim} values. "
+            f"Received: image_shape={image_shape!r}"
+        )
     return keras.Sequential([keras.Input((input_dim,)), move, noise], name="views")

@@ -29,7 +29,7 @@ class Contrast(keras.regularizers.Regularizer):
             f"two views, which an activity_regularizer never sees. Received: a call on {x!r}"
         )
 
-    def _cross_entropy(self, first: Tensor, second: Tensor, labels: Tensor | None) -> Tensor:
+    def _cross_entropy(self, first: Tensor, second: Tensor, labels: Tensor = None) -> Tensor:
         bits = ops.concatenate([ops.cast(first, "float32"), ops.cast(second, "float32")])
         codes = ops.normalize(2.0 * bits - 1.0, axis=-1)
         count = ops.shape(codes)[0]
@@ -39,7 +39,9 @@ class Contrast(keras.regularizers.Regularizer):
         wanted = ops.roll(own, count // 2, axis=1)
         if labels is not None:
             labels = ops.concatenate([labels, labels])
-            same = ops.logical_and(labels[:, None] == labels[None], labels[:, None] >= 0)
+            same = labels[:, None] == labels[None]
+            if not keras.backend.standardize_dtype(labels.dtype).startswith("uint"):
+                same = ops.logical_and(same, labels[:, None] >= 0)
             wanted = ops.maximum(wanted, ops.cast(same, "float32") - own)
             wanted = wanted / ops.sum(wanted, axis=1, keepdims=True)
         losses = -ops.sum(wanted * ops.log_softmax(similarity, axis=-1), axis=-1)

@@ -67,7 +67,8 @@ def value_and_factors(
             slopes[0] = None if slopes[0] is None else layer(slopes[0])
         else:
             x, slope = value_and_elementwise_derivative(partial(layer, training=training), x)
-            slopes[-1] = slope if slopes[-1] is None else slopes[-1] * slope
+            # Of layers in another precision, too.
+            slopes[-1] = slope if slopes[-1] is None else ops.multiply(slopes[-1], slope)
     return x, kernels, slopes
 
 

@@ -57,6 +57,7 @@ class BitRegularizer(keras.regularizers.Regularizer):
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the scalar penalty times the batch size, float32."""
+        x = ops.convert_to_tensor(x)
         if len(x.shape) < 2:
             raise ValueError(
                 "BitRegularizer needs logits of shape (n, ..., bits). "

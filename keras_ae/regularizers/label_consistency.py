@@ -63,5 +63,10 @@ class LabelConsistency(Contrast):
                 "labels must be integers, one an example, of shape (n,). "
                 f"Received: labels with dtype={kind}, shape={shape}"
             )
-        # Unsigned ones have no number below 0 to compare with.
-        return self._cross_entropy(first, second, ops.cast(ops.reshape(labels, (-1,)), "int64"))
+        count = ops.convert_to_tensor(first).shape[0]
+        if None not in (shape[0], count) and shape[0] != count:
+            raise ValueError(
+                f"labels must be one an example, of which there are {count}. "
+                f"Received: labels with shape={shape}"
+            )
+        return self._cross_entropy(first, second, ops.reshape(labels, (-1,)))

@@ -64,4 +64,4 @@ class ViewConsistency(Contrast):
         Returns:
             A float32 scalar.
         """
-        return self._cross_entropy(first, second, None)
+        return self._cross_entropy(first, second)

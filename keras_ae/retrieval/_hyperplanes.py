@@ -31,7 +31,9 @@ class Hyperplanes:
         bits = check_and_centre(x, self.mean_) @ self.directions() > 0
         return np.packbits(bits, axis=1, bitorder="little")
 
-    def to_layer(self, **kwargs: Any) -> "keras.layers.Dense":
+    def to_layer(
+        self, name: str | None = None, dtype: Any = None, trainable: bool = True
+    ) -> "keras.layers.Dense":
         """Return the same hash as a Keras layer, whose output are logits: bits where above 0.
 
         It goes behind a trained encoder, to export codes of its features, or at the end of the
@@ -39,7 +41,9 @@ class Hyperplanes:
         lies all but on a hyperplane can get the other bit.
 
         Args:
-            **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+            name: As in `keras.layers.Layer`.
+            dtype: Likewise.
+            trainable: Likewise.
 
         Returns:
             A built `keras.layers.Dense` of `bits` units.
@@ -52,7 +56,7 @@ class Hyperplanes:
         if self.mean_ is None:
             raise ValueError("to_layer must come after fit. Received: a call before fit")
         directions = self.directions()
-        layer = keras.layers.Dense(directions.shape[1], **kwargs)
+        layer = keras.layers.Dense(directions.shape[1], name=name, dtype=dtype, trainable=trainable)
         layer.build((None, len(directions)))
         layer.set_weights([directions, -self.mean_ @ directions])
         return layer

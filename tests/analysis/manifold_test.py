@@ -168,6 +168,41 @@ def test_a_penalty_inside_does_not_matter():
     assert encoder.losses == []
 
 
+def test_a_model_with_a_call_of_its_own_is_not_taken_apart():
+    class Doubled(keras.Sequential):
+        def call(self, inputs, training=None, mask=None):
+            return 2 * super().call(inputs, training=training)
+
+    model = Doubled([keras.Input((4,)), layers.Dense(3, kernel_initializer="orthogonal")])
+    x = np.ones((2, 4), "float32")
+    np.testing.assert_allclose(jacobian_spectrum(model, x, verbose=0), 2, rtol=1e-6)
+    exact = keras_ae.ContractiveRegularizer(1.0, "exact")
+    with pytest.raises(ValueError, match='estimator must be "jacobian"'):
+        keras_ae.Contractive(model, exact)(x, training=True)
+
+
+def test_layers_of_several_precisions():
+    model = keras.Sequential([
+        keras.Input((6,)), layers.Dense(5, "tanh", dtype="mixed_float16"),
+        layers.BatchNormalization(dtype="mixed_float16"), layers.Dense(3)])  # fmt: skip
+    x = numbers(3, model)
+    given = jacobian_spectrum(model, x, verbose=0)
+    expected = jacobian_spectrum(lambda x: model(x, training=False), x, verbose=0)
+    np.testing.assert_allclose(given, expected, rtol=5e-3)
+    contractive = keras_ae.Contractive(model, keras_ae.ContractiveRegularizer(1.0, "exact"))
+    contractive(x, training=True)
+    assert np.isfinite(float(contractive.losses[0]))
+
+
+def test_turns_of_a_large_jacobian():
+    scales = np.array([3.0, 2.0, 1.0, 0.5], "float32")
+    planes = [
+        tangents(lambda x, s=scale: x * scales * s, np.ones((2, 4)), 2, verbose=0, turns=30)
+        for scale in (np.float32(1e-25), np.float32(1e25))
+    ]
+    np.testing.assert_allclose(np.abs(planes), [[np.eye(4)[:2]] * 2] * 2, atol=1e-5)
+
+
 def test_a_layer_without_weights_yet_and_integers():
     given = jacobian_spectrum(layers.Dense(2), np.arange(12).reshape(4, 3), verbose=0)
     assert given.shape == (4, 2)

@@ -25,6 +25,7 @@ def histories() -> dict:
 
 PENALTIES = {
     "hasher": "contraction",
+    "consistent": "consistency",
     "exact": "contraction",
     "jacobian": "contraction",
     "hutchinson": "contraction",

@@ -158,8 +158,28 @@ def test_images_get_views_and_other_inputs_noise():
     of_vectors = keras_ae.SemanticHasher.dense(36, (8,), 8)
     assert of_vectors.corruption.get_config()["stddev"] == 0.6
     assert of_vectors.consistency is None
-    with pytest.raises(ValueError, match=r"inputs must have shape \(n, 32\)"):
-        keras_ae.SemanticHasher.dense(36, (8,), 8, image_shape=(4, 4, 2))
+    of_zero = keras_ae.SemanticHasher.dense(36, (8,), 8, consistency=keras_ae.ViewConsistency(0))
+    assert of_zero.code.stddev == 0.5
+    labels = keras_ae.LabelConsistency(0.5)
+    of_dict = keras_ae.SemanticHasher.dense(
+        36, (8,), 8, consistency=keras.saving.serialize_keras_object(labels)
+    )
+    assert of_dict.consistency.get_config() == labels.get_config()
+
+
+@pytest.mark.parametrize("corruption", [None, keras_ae.MaskingCorruption(0.5)])
+def test_refuses_arguments_of_images_that_do_not_fit(corruption):
+    def make(**arguments):
+        keras_ae.SemanticHasher.dense(36, (), 8, corruption=corruption, **arguments)
+
+    with pytest.raises(ValueError, match=r"image_shape must .* with input_dim=36 values"):
+        make(image_shape=(4, 4, 2))
+    with pytest.raises(ValueError, match=r"image_shape must be \(height, width, channels\)"):
+        make(image_shape="junk")
+    with pytest.raises(ValueError, match="stddev must be a finite number >= 0"):
+        make(stddev=-1)
+    with pytest.raises(ValueError, match="contraction must be a finite number >= 0"):
+        make(contraction=-1)
 
 
 def test_a_hasher_of_images_is_saved_with_its_views(tmp_path):

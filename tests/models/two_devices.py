@@ -32,6 +32,21 @@ def hasher() -> keras.Model:
     return keras_ae.SemanticHasher(encoder(hidden, Dense(8)), decoder, 8)
 
 
+class Size(keras_ae.ViewConsistency):
+    """Of each example alone. The real one compares those of a batch, which devices share out."""
+
+    def between(self, first, second):
+        return keras.ops.mean(keras.ops.square(first))
+
+
+def consistent() -> keras.Model:
+    decoder = keras.Sequential([keras.Input((8,)), Dense(12, "sigmoid")])
+    corruption, code = keras.layers.Identity(), keras_ae.TanhCode()
+    return keras_ae.SemanticHasher(
+        encoder(Dense(8)), decoder, 8, corruption, code, consistency=Size()
+    )
+
+
 def sparse(activation: keras.layers.Layer) -> keras.Model:
     return keras_ae.SparseAutoencoder(12, 24, activation, dead_after=10)
 
@@ -45,6 +60,7 @@ def tangents() -> keras.Model:
 laplace = keras_ae.LaplaceActivityRegularizer(0.1)
 MODELS = {
     "hasher": hasher,
+    "consistent": consistent,
     "exact": contractive,
     "jacobian": lambda: contractive("jacobian"),
     "hutchinson": lambda: contractive("hutchinson", probes=8, seed=0),

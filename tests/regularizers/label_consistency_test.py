@@ -58,6 +58,15 @@ def test_refuses_what_is_no_label(labels):
         LabelConsistency().between(bits, bits, labels)
 
 
+def test_labels_of_64_bits_and_of_another_number():
+    bits = np.random.default_rng(0).random((4, 8)).astype("float32")
+    large = np.array([0, 1, 0, 2], "uint64") + np.uint64(2**63)
+    expected = LabelConsistency().between(bits, bits, np.array([0, 1, 0, 2]))
+    assert float(LabelConsistency().between(bits, bits, large)) == pytest.approx(float(expected))
+    with pytest.raises(ValueError, match="labels must be one an example, of which there are 4"):
+        LabelConsistency().between(bits, bits, large[:3])
+
+
 def test_it_is_no_activity_regularizer():
     with pytest.raises(ValueError, match="LabelConsistency must be given to SemanticHasher"):
         keras.layers.Dense(4, activity_regularizer=LabelConsistency())(np.ones((2, 3)))
@@ -104,8 +113,10 @@ def test_the_history_evaluation_and_targets():
     expected = np.mean(model.predict(x, verbose=0) ** 2)
     assert apart["reconstruction"] == pytest.approx(expected, rel=1e-5)
     model.fit(x, (y, zeros), verbose=0)
-    with pytest.raises(ValueError, match="y must be labels, for LabelConsistency"):
-        model.fit(x, verbose=0)
+    for wrong in (None, (y,), (y, x, y), {"labels": y}):
+        with pytest.raises(ValueError, match=r"y must be labels, or \(labels, targets\)"):
+            model.fit(x, wrong, verbose=0)
+    assert model.evaluate(x, verbose=0) == pytest.approx(model.evaluate(x, y, verbose=0))
 
 
 def test_a_saved_hasher_goes_on(tmp_path):
