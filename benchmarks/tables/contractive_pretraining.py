@@ -46,6 +46,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "AE + weight decay 1e-4": {"decay": 1e-4},
     "DAE, masking noise 0.5": {"corruption": lambda: keras_ae.MaskingCorruption(0.5)},
     "DAE, Gaussian noise 0.3": {"corruption": lambda: keras_ae.GaussianCorruption(0.3)},
+    "CAE 0.03": {"contraction": 0.03},
     "CAE 0.1": {"contraction": 0.1},
     "CAE 0.3": {"contraction": 0.3},
     "CAE 3": {"contraction": 3.0},
@@ -55,9 +56,9 @@ BATCH, SHOWN = 128, 16
 
 
 def main() -> None:
-    parser = command_line(__doc__, "contractive_pretraining", epochs=30)
+    parser = command_line(__doc__, "contractive_pretraining", epochs=20)
     parser.add_argument("--units", type=int, default=1000)
-    parser.add_argument("--tuning", type=int, default=30, help="epochs with labels, at most")
+    parser.add_argument("--tuning", type=int, default=25, help="epochs with labels, at most")
     parser.add_argument("--validate", action="store_true")
     arguments = parser.parse_args()
     if arguments.quick:
