@@ -24,6 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import numpy.typing as npt
+from decaying_adam import decaying_adam
 from image_data import ImageData, command_line, load_images
 from rows_of_images import rows_of_images
 from table import Table
@@ -84,25 +85,22 @@ def main() -> None:
 def measure(
     data: ImageData, arguments: Any, seed: int, options: dict[str, Any]
 ) -> tuple[keras.Sequential, list[float]]:
-    """Return the encoder as pretrained, and the measures."""
+    """Return the pretrained encoder, and the measures."""
     keras.utils.set_random_seed(seed)
-    known = 5 * len(data.x_train) // 6
-    x, held_out = data.x_train[:known], data.x_train[known:]
-    asked = (held_out, data.y_train[known:]) if arguments.validate else data[2:]
-    encoder = pretrain(x, arguments.units, arguments.epochs, **options)
+    parts = data.held_out()
+    x, y = (parts if arguments.validate else data)[2:]
+    encoder = pretrain(parts.x_train, arguments.units, arguments.epochs, **options)
     norm = keras_ae.metrics.JacobianNorm(encoder)
     saturation = keras_ae.metrics.Saturation()
-    for i in range(0, len(asked[0]), 500):
-        part = asked[0][i : i + 500]
+    for i in range(0, len(x), 500):
+        part = x[i : i + 500]
         norm.update_state(part)
         saturation.update_state(part, encoder(part))
-    pretrained = keras.models.clone_model(encoder)
-    pretrained.set_weights(encoder.get_weights())
-    classifier = fine_tune(encoder, data, known, arguments.tuning)
-    wrong = classifier.predict(asked[0], batch_size=1000, verbose=0).argmax(axis=1) != asked[1]
+    classifier = fine_tune(encoder, parts, arguments.tuning)
+    wrong = classifier.predict(x, batch_size=1000, verbose=0).argmax(axis=1) != y
     size = x.shape[1] * arguments.units
     contraction = 1e4 * float(norm.result()) / size
-    return pretrained, [100 * float(wrong.mean()), contraction, 100 * float(saturation.result())]
+    return encoder, [100 * float(wrong.mean()), contraction, 100 * float(saturation.result())]
 
 
 def pretrain(
@@ -129,9 +127,8 @@ def pretrain(
     decoder = keras.Sequential([keras.Input((units,)), keras_ae.TiedDense(hidden, "sigmoid")])
     noise = None if corruption is None else corruption()
     model = keras_ae.Autoencoder(encoder, decoder, noise)
-    steps = epochs * -(-len(x) // BATCH)
-    schedule = keras.optimizers.schedules.CosineDecay(2e-3, steps)
-    model.compile(keras.optimizers.Adam(schedule), summed_cross_entropy, jit_compile=True)
+    optimizer = decaying_adam(2e-3, len(x), BATCH, epochs)
+    model.compile(optimizer, summed_cross_entropy, jit_compile=True)
     model.fit(x, epochs=epochs, batch_size=BATCH, verbose=0)
     return encoder
 
@@ -142,33 +139,29 @@ def summed_cross_entropy(x: Any, reconstruction: Any) -> Any:
     return keras.ops.sum(pixels, axis=-1)
 
 
-def fine_tune(
-    encoder: keras.Sequential, data: ImageData, known: int, epochs: int
-) -> keras.Sequential:
-    """Train the encoder and a softmax on labels; return the classifier of the best epoch."""
-    # Training goes on from the weights, without the penalty.
+def fine_tune(encoder: keras.Sequential, parts: ImageData, epochs: int) -> keras.Sequential:
+    """Train a copy of the encoder and a softmax on labels; return that of the best epoch."""
+    # The copy has no penalty.
     hidden = keras.layers.Dense(encoder.output_shape[-1], "sigmoid")
     classifier = keras.Sequential(
         [
             keras.Input(encoder.input_shape[1:]),
             hidden,
-            keras.layers.Dense(int(data.y_train.max()) + 1, "softmax"),
+            keras.layers.Dense(int(parts.y_train.max()) + 1, "softmax"),
         ]
     )
     hidden.set_weights(encoder.get_weights())
-    steps = epochs * -(-known // BATCH)
-    schedule = keras.optimizers.schedules.CosineDecay(1e-3, steps)
     classifier.compile(
-        keras.optimizers.Adam(schedule),
+        decaying_adam(1e-3, len(parts.x_train), BATCH, epochs),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=True,
     )
     best = keras.callbacks.EarlyStopping("val_accuracy", patience=epochs, restore_best_weights=True)
     classifier.fit(
-        data.x_train[:known],
-        data.y_train[:known],
-        validation_data=(data.x_train[known:], data.y_train[known:]),
+        parts.x_train,
+        parts.y_train,
+        validation_data=(parts.x_test, parts.y_test),
         epochs=epochs,
         batch_size=BATCH,
         callbacks=[best],

@@ -30,9 +30,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import numpy.typing as npt
+from decaying_adam import decaying_adam
 from hashing_pictures import draw_codes
 from image_data import command_line, load_images
-from ranking import MEASURES, Pair, cosine, hamming
+from ranking import MEASURES, Pair, cosine, hamming, index_of
 from table import Table
 
 import keras_ae
@@ -98,7 +99,7 @@ ABLATION: dict[str, dict[str, Any]] = {
         "affine": False,
         "noise": 0.6,
     },
-    "A: tanh, decorrelation 0.01, contraction 0.001": {**SURE},
+    "A: tanh, decorrelation 0.01, contraction 0.001": SURE,
     "A, views without noise": {**SURE, "noise": 0.0},
     "A, temperature 0.3": {**SURE, "temperature": 0.3},
     "A, contraction 0.01": {**SURE, "contraction": 1e-2},
@@ -133,7 +134,7 @@ def main() -> None:
     for seed in range(arguments.seeds):
         split = draw_split(labels, seed)
         if not arguments.labels:
-            drawn = classical(table, images, labels, split, arguments.bits, seed)
+            drawn = classical(table, flat, labels, split, arguments.bits, seed)
         name = f"SemanticHasher with {'labels' if arguments.labels else 'views'}"
         for bits in arguments.bits:
             if table.has(name, bits, seed=seed):
@@ -160,11 +161,9 @@ def draw(images: Floats, labels: Labels, split: Pair, codes: dict[str, Pair], ou
     """Write pictures of the last split: how codes rank and lie, and neighbours of some queries."""
     draw_codes(codes, halves(labels, split)).savefig(f"{out}.png")
     gallery, queries = list(codes.values())[-1]
-    index = keras_ae.HammingIndex(8 * gallery.shape[1])
-    index.add(gallery)
     # One query a class.
     _, chosen = np.unique(labels[split[1]], return_index=True)
-    result = index.search(queries[chosen], k=10)
+    result = index_of(gallery).search(queries[chosen], k=10)
     asked = split[1][chosen]
     keras_ae.plotting.neighbour_grid(
         images[asked], images[split[0]], result, labels[asked], labels[split[0]]
@@ -172,11 +171,10 @@ def draw(images: Floats, labels: Labels, split: Pair, codes: dict[str, Pair], ou
 
 
 def classical(
-    table: Table, images: Floats, labels: Labels, split: Pair, sizes: list[int], seed: int
+    table: Table, flat: Floats, labels: Labels, split: Pair, sizes: list[int], seed: int
 ) -> dict[str, Pair]:
     """Add the rows of what needs no training by gradients; return the longest codes."""
     drawn: dict[str, Pair] = {}
-    flat = images.reshape(len(images), -1)
     classes = halves(labels, split)
     if not table.has("cosine of raw pixels", 0, seed=seed):
         table.add("cosine of raw pixels", 0, values=cosine(halves(flat, split), classes), seed=seed)
@@ -231,9 +229,7 @@ def learned(
 ) -> tuple[npt.NDArray[np.uint8], float]:
     """Train a hasher on the gallery; return the codes of all images, and seconds."""
     start = time.perf_counter()
-    steps = epochs * -(-len(gallery) // 512)
-    schedule = keras.optimizers.schedules.CosineDecay(2e-3, steps)
-    hasher.compile(keras.optimizers.Adam(schedule), "binary_crossentropy")
+    hasher.compile(decaying_adam(2e-3, len(gallery), 512, epochs), "binary_crossentropy")
     hasher.fit(x[gallery], labels, epochs=epochs, batch_size=512, verbose=0)
     return hasher.encode(x, 2048), time.perf_counter() - start
 

@@ -29,13 +29,14 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
+from decaying_adam import decaying_adam
 from hashing_pictures import draw_codes
-from ranking import MEASURES, Pair, cosine, hamming, unit
+from ranking import MEASURES, Pair, cosine, hamming, index_of, unit
 from sklearn.decomposition import TruncatedSVD
 from table import Table
 
 import keras_ae
-from keras_ae.retrieval import ITQ, HammingIndex
+from keras_ae.retrieval import ITQ
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -126,10 +127,8 @@ def main() -> None:
 
 def neighbours(codes: Pair, texts: list[Floats], words: npt.NDArray[np.str_]) -> str:
     """Return the weightiest words of some queries and of their nearest texts, as Markdown."""
-    index = HammingIndex(8 * codes[0].shape[1])
-    index.add(codes[0])
     chosen = np.linspace(0, len(codes[1]) - 1, 8).astype(int)
-    found = index.search(codes[1][chosen], k=2)
+    found = index_of(codes[0]).search(codes[1][chosen], k=2)
 
     def main_words(text: Floats) -> str:
         return " ".join(words[np.argsort(-text, kind="stable")[:8]])
@@ -243,9 +242,7 @@ def learned(
         code=code() if code else keras_ae.BinaryCode("noisy_bits", stddev=bit_noise),
         consistency=contrast(strength, temperature),
     )
-    steps = epochs * -(-len(counts) // 512)
-    schedule = keras.optimizers.schedules.CosineDecay(1e-3, steps)
-    hasher.compile(keras.optimizers.Adam(schedule), loss)
+    hasher.compile(decaying_adam(1e-3, len(counts), 512, epochs), loss)
     start = time.perf_counter()
     y = (labels, targets) if labelled else targets
     hasher.fit(texts[0], y, epochs=epochs, batch_size=512, verbose=0)

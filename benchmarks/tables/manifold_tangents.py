@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from contractive_pretraining import METHODS, pretrain
+from decaying_adam import decaying_adam
 from image_data import ImageData, command_line, load_images
 from table import Table
 
@@ -88,9 +89,8 @@ def error(
         hidden.set_weights(weights)
     both = [keras.Input((inputs,)), keras.Input((DRAWN, inputs))]
     model = keras.Model(both, keras_ae.TangentPropagated(classifier, strength)(both))
-    steps = arguments.epochs * -(-len(data.x_train) // BATCH)
     model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps)),
+        decaying_adam(1e-3, len(data.x_train), BATCH, arguments.epochs),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=False,
     )

@@ -6,7 +6,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from keras_ae.retrieval import HammingIndex, mean_average_precision, precision_at_k
+from keras_ae.retrieval import (
+    HammingIndex,
+    mean_average_precision,
+    precision_at_k,
+    precision_recall_curve,
+)
 
 Pair: TypeAlias = Sequence[npt.NDArray[Any]]
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -33,17 +38,22 @@ def precision_and_recall(codes: Pair, labels: Pair) -> tuple[Floats, Floats]:
     counts = np.unique(np.geomspace(1, len(there), 200).astype(int))
     sums = np.zeros((2, len(counts)))
     for ids, asked in zip(_by_distance(codes), _parts(wanted), strict=True):
-        right = np.cumsum(there[ids] == asked[:, None], axis=1)
-        found = right[:, counts - 1]
-        sums += [(found / counts).sum(axis=0), (found / right[:, -1:]).sum(axis=0)]
+        curves = precision_recall_curve(there[ids], asked)
+        sums += len(asked) * np.array(curves)[:, counts - 1]
     precision, recall = sums / len(wanted)
     return precision, recall
 
 
+def index_of(codes: npt.NDArray[np.uint8]) -> HammingIndex:
+    """Return an index of codes."""
+    index = HammingIndex(8 * codes.shape[1])
+    index.add(codes)
+    return index
+
+
 def _by_distance(codes: Pair) -> Iterator[npt.NDArray[Any]]:
     gallery, queries = codes
-    index = HammingIndex(8 * gallery.shape[1])
-    index.add(gallery)
+    index = index_of(gallery)
     for part in _parts(queries):
         yield index.search(part, len(gallery)).ids
 

@@ -18,6 +18,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 import numpy.typing as npt
+from decaying_adam import decaying_adam
 from image_data import command_line, load_images
 from matplotlib.figure import Figure
 from table import Table
@@ -83,8 +84,7 @@ def measure(
     revival = 1.0 if helped and not is_relu else 0.0
     units, epochs = arguments.units, arguments.epochs
     model = keras_ae.SparseAutoencoder(train.shape[1], units, layer, revival=revival)
-    schedule = keras.optimizers.schedules.CosineDecay(1e-3, epochs * -(-len(train) // 128))
-    model.compile(keras.optimizers.Adam(schedule), "mse")
+    model.compile(decaying_adam(1e-3, len(train), 128, epochs), "mse")
     resampler = keras_ae.callbacks.DeadUnitResampler(train, seed=seed)
     model.fit(
         train,

@@ -27,6 +27,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from decaying_adam import decaying_adam
 from image_data import ImageData, command_line, load_images
 from sklearn.datasets import load_sample_images
 from sklearn.decomposition import sparse_encode
@@ -39,7 +40,13 @@ from keras_ae.ops.shrinkage import fista, objective
 
 Array = npt.NDArray[Any]
 TRAINED, SIGNALS, ATOMS, SIZE, PATCH = 20_000, 2000, 256, 144, 12
-SOLVERS = {"lasso_cd, ms": ".0f", "FISTA, ms": ".0f", "ratio": ".1f", "excess": ".0e"}
+SOLVERS = {
+    "units on": ".0f",
+    "lasso_cd, ms": ".0f",
+    "FISTA, ms": ".0f",
+    "ratio": ".1f",
+    "excess": ".0e",
+}
 MEASURES = {
     "us a signal": ".2f",
     "FISTA over it": ".0f",
@@ -59,9 +66,9 @@ def main() -> None:
     if arguments.quick:
         arguments.seeds, arguments.epochs, arguments.runs, arguments.units = 1, 2, 1, 64
     out = Path(f"{arguments.out}_solvers")
-    solvers = Table(out, vars(arguments), ("alpha", "units on"), SOLVERS)
+    solvers = Table(out, vars(arguments), ("alpha",), SOLVERS)
     for alpha in (0.2,) if arguments.quick else (0.2, 0.1, 0.05):
-        if not any(row["alpha"] == alpha for row in solvers.rows):
+        if not solvers.has(alpha):
             compare_solvers(solvers, alpha, arguments.runs)
     table = Table(arguments.out, vars(arguments), ("data", "predictor"), MEASURES)
     images = load_images(arguments).flat()
@@ -95,9 +102,9 @@ def compare_solvers(table: Table, alpha: float, runs: int) -> None:
     excess = reached[1] / reached[0] - 1
     if excess > 1e-5:
         raise SystemExit(f"FISTA stopped {excess:.1e} above the objective of lasso_cd")
-    on = round(float((codes["lasso_cd"] != 0).sum(axis=1).mean()))
+    on = float((codes["lasso_cd"] != 0).sum(axis=1).mean())
     ratio = times["lasso_cd"] / times["FISTA"]
-    table.add(alpha, on, values=[times["lasso_cd"], times["FISTA"], ratio, excess])
+    table.add(alpha, values=[on, times["lasso_cd"], times["FISTA"], ratio, excess])
 
 
 def measure(data: ImageData, kind: str, seed: int, arguments: Any) -> list[float | None]:
@@ -110,8 +117,7 @@ def measure(data: ImageData, kind: str, seed: int, arguments: Any) -> list[float
         train.shape[1], arguments.units, sparsity=0.1, prediction=1.0, predictor=kind
     )
     epochs = max(arguments.epochs, 5 * arguments.epochs * 2000 // len(train))
-    steps = epochs * -(-len(train) // 128)
-    model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(3e-3, steps)))
+    model.compile(decaying_adam(3e-3, len(train), 128, epochs))
     model.fit(train, epochs=epochs, batch_size=128, verbose=0)
 
     signals = test[:SIGNALS]

@@ -200,9 +200,9 @@ class SemanticHasher(Autoencoder):
             code = TanhCode(dtype=dtype)
         elif code is None:
             code = BinaryCode("noisy_bits", 0.5, dtype=dtype)
+        # Made in any case, which checks what it is made of.
         views = _corruption(input_dim, stddev, image_shape, dtype)
-        if corruption is None:
-            corruption = views
+        corruption = views if corruption is None else corruption
         hasher = cls(encoder, decoder, bits, corruption, code, contrast, dtype=dtype, **kwargs)
         hasher.build((None, input_dim))
         return hasher
