@@ -1,6 +1,11 @@
 """Models as TFLite, ONNX and SavedModel files, each run in its own runtime before you get it."""
 
+# ruff: noqa: E402  # First what this needs.
 import keras  # noqa: F401  # First: see keras_ae/_registration.py.
+
+from keras_ae._optional import require_tensorflow
+
+require_tensorflow("keras_ae.export")
 
 from keras_ae.export.artefact_metadata import read_metadata as read_metadata
 from keras_ae.export.device_bundle import to_device_bundle as to_device_bundle

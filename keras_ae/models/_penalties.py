@@ -38,11 +38,18 @@ def penalties(model: keras.Model, training: bool) -> dict[str, Tensor]:
     for layer in model._flatten_layers():
         # A layer adds its own penalties in `call` and Keras that of the activity after it.
         names = cycle(_names(layer, training) or [_OTHER])
-        for name, value in zip(names, layer._get_own_losses(), strict=False):
+        for name, value in zip(names, _own_losses(model, layer), strict=False):
             sums[name] = sums.get(name, 0.0) + value
     for value in model._get_regularization_losses():
         sums[_OTHER] = sums.get(_OTHER, 0.0) + value
     return sums
+
+
+def _own_losses(model: keras.Model, layer: keras.layers.Layer) -> list[Tensor]:
+    # On JAX the call is over, and its losses are kept here for the computation of the total.
+    if model._losses_override:
+        return [value for value in model._losses_override if id(value) in layer._loss_ids]
+    return layer._get_own_losses()
 
 
 def _names(layer: keras.layers.Layer, training: bool) -> list[str]:

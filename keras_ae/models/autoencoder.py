@@ -222,11 +222,14 @@ class Autoencoder(keras.Model):
         self._check_metric_names()
         return logs
 
-    def test_step(self, data: Any) -> dict[str, Tensor]:
+    def test_step(self, *args: Any) -> Any:
         """Evaluate a batch; terms that exist in training only are left out."""
-        logs = super().test_step(data)
+        results = super().test_step(*args)
+        # On JAX a pair: the logs, and the values of the variables.
+        logs = results[0] if isinstance(results, tuple) else results
         hidden = training_only_names(self)
-        return {name: value for name, value in logs.items() if name not in hidden}
+        shown = {name: value for name, value in logs.items() if name not in hidden}
+        return (shown, *results[1:]) if isinstance(results, tuple) else shown
 
     def encode(self, x: FloatArray, batch_size: int = 256) -> np.ndarray[Any, Any]:
         """Return the codes of an array, computed batch by batch.

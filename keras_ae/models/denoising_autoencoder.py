@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from keras.src.backend import get_keras_mask, set_keras_mask
 
 from keras_ae._checks import check_number
 from keras_ae.models.autoencoder import Autoencoder
@@ -122,10 +123,10 @@ class DenoisingAutoencoder(Autoencoder):
             weight *= _append_axes(ops.cast(sample_weight, weight.dtype), len(target.shape))
         # With an axis of one more the loss has nothing left to average within an element.
         elements = ops.expand_dims(reconstruction, -1)
-        mask = getattr(reconstruction, "_keras_mask", None)
+        mask = get_keras_mask(reconstruction)
         if mask is not None:
             mask = _append_axes(mask, len(target.shape))
-            elements._keras_mask = ops.broadcast_to(mask, ops.shape(target))
+            set_keras_mask(elements, ops.broadcast_to(mask, ops.shape(target)))
         return super().reconstruction_loss(ops.expand_dims(target, -1), elements, weight)
 
     def get_config(self) -> Config:

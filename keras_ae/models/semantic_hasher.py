@@ -84,6 +84,7 @@ class SemanticHasher(Autoencoder):
             )
         self.code = BinaryCode() if code is None else code
         self.consistency = _contrast(consistency)
+        self._between_labels: Tensor = None
         if consistency is not None and corruption is None:
             raise ValueError(
                 "corruption must be given with consistency: without, both views are the same. "
@@ -218,13 +219,10 @@ class SemanticHasher(Autoencoder):
         if isinstance(consistency, LabelConsistency):
             # The labels are not known here.
             return reconstruction, first, second
-        self._add_consistency(consistency.between(first, second))
-        return reconstruction
-
-    def _add_consistency(self, value: Tensor) -> None:
         # Replicas take turns with one list: what another has added is not to be counted again.
         self._losses.clear()
-        self.add_loss(value)
+        self.add_loss(consistency.between(first, second))
+        return reconstruction
 
     def compute_loss(
         self,
@@ -241,8 +239,16 @@ class SemanticHasher(Autoencoder):
                 raise ValueError(
                     "y must be labels, or (labels, targets), for LabelConsistency. Received: y=None"
                 )
-            self._add_consistency(self.consistency.between(first, second, labels))
+            self._between_labels = self.consistency.between(first, second, labels)
         return super().compute_loss(x, target, y_pred, sample_weight, training)
+
+    def penalty_losses(self, training: bool) -> dict[str, Tensor]:
+        terms = super().penalty_losses(training)
+        if self._between_labels is not None:
+            (name,) = self.penalty_names
+            terms[name] = self._between_labels
+            self._between_labels = None
+        return terms
 
     def compute_metrics(
         self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None

@@ -52,8 +52,9 @@ class SparseAutoencoder(Autoencoder):
         dead_after: Training examples for which a unit is 0 until it counts as dead, an integer
             >= 1.
         sparsity_schedule: `keras.optimizers.schedules.LearningRateSchedule` by which the `sparsity`
-            term is multiplied at each training step, or `None`. `PolynomialDecay(0.0, 1000, 1.0)`
-            warms it up for 1000 steps. `evaluate` takes the term as it is.
+            term is multiplied at each training step of the model, or `None`.
+            `PolynomialDecay(0.0, 1000, 1.0)` warms it up for 1000 steps. `evaluate` takes the term
+            as it is.
         **kwargs: `name` and `dtype`, as in `keras.Model`.
 
     Shape:
@@ -140,6 +141,11 @@ class SparseAutoencoder(Autoencoder):
         self.idle = self.add_weight(
             name="idle", shape=(units,), dtype="int32", initializer="zeros", trainable=False
         )
+        if sparsity_schedule is not None:
+            # Its own: on JAX a loss does not see the count of the optimizer.
+            self.steps = self.add_weight(
+                name="steps", shape=(), dtype="int32", initializer="zeros", trainable=False
+            )
         self.encoder_layer.kernel.assign(ops.transpose(self.decoder_layer.kernel))
         self.build((None, input_dim))
 
@@ -166,6 +172,8 @@ class SparseAutoencoder(Autoencoder):
         z = self.activation(p, training=True)
         reconstruction = self.decoder(z)
         self._count(z)
+        if self.sparsity_schedule is not None:
+            self.steps.assign(self.steps + 1)
         if self.revival > 0:
             self.add_loss(self.revival * self._revival(p, inputs - reconstruction))
         if isinstance(self.activation, GatedReLU):
@@ -177,7 +185,8 @@ class SparseAutoencoder(Autoencoder):
     def penalty_losses(self, training: bool) -> dict[str, Tensor]:
         terms = super().penalty_losses(training)
         if training and self.sparsity_schedule is not None and "sparsity" in terms:
-            terms["sparsity"] *= self.sparsity_schedule(self.optimizer.iterations)
+            # The call has counted this step.
+            terms["sparsity"] *= self.sparsity_schedule(self.steps - 1)
         return terms
 
     def _count(self, z: Tensor) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from keras.src.backend import get_keras_mask, set_keras_mask
 
 from keras_ae._checks import check_number
 from keras_ae.types import Tensor
@@ -27,7 +28,7 @@ def differentiable(inputs: Tensor) -> Tensor:
 
 def masked_as(inputs: Tensor, x: Tensor) -> Tensor:
     """Return `x` with the mask of `inputs`, which what is computed from them does not have."""
-    mask = getattr(inputs, "_keras_mask", None)
+    mask = get_keras_mask(inputs)
     if mask is not None:
-        x._keras_mask = mask
+        set_keras_mask(x, mask)
     return x

@@ -1,12 +1,14 @@
 """The penalty of the contractive autoencoder."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
 from keras_ae._checks import check_choice, check_integer, check_number, check_seed
+from keras_ae.ops._isolated_scope import IsolatedScope
 from keras_ae.ops.batch import batch_mean
 from keras_ae.ops.differentiation import value_and_jacobian, value_and_vjp
 from keras_ae.regularizers._arguments import differentiable, masked_as, regularizer_of
@@ -142,14 +144,14 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
             evaluate = self._evaluation(encoder, encoder, seed)
             outputs, jacobian = evaluate(inputs)
             return outputs, self.penalties(jacobian, evaluate, inputs, seed)
-        evaluate = self._evaluation(encoder, lambda x: encoder(x, training=True), seed)
-        statistics, draws = BatchStatistics(encoder), _random_state(encoder)
-        with statistics.recorded():
+        evaluate = self._evaluation(encoder, partial(encoder, training=True), seed)
+        statistics, draws = BatchStatistics(encoder, inputs), _random_state(encoder)
+        with statistics.held():
             outputs, jacobian = evaluate(inputs)
 
         def evaluate_again(x: Tensor) -> tuple[Tensor, Jacobian]:
             # The same draws as before, and no second update of any state or loss.
-            with keras.StatelessScope(draws), statistics.replayed():
+            with IsolatedScope(draws), statistics.held():
                 return evaluate(x)
 
         return outputs, self.penalties(jacobian, evaluate_again, inputs, seed)

@@ -18,8 +18,9 @@ class LaplaceActivityRegularizer(keras.regularizers.Regularizer):
     `p(h_i) = rate / 2 * exp(-rate |h_i|)`, so `-log p(h) = sum_i rate |h_i| - log(rate / 2)`
 
     The value is a sum over the batch: used as `activity_regularizer`, Keras divides it by the batch
-    size, which makes the penalty a mean over examples. The density is computed by
-    `tensorflow_probability`, imported at the first call.
+    size, which makes the penalty a mean over examples. On TensorFlow the density is computed by
+    `tensorflow_probability`, imported at the first call; on JAX, which that does not support, by
+    the formula.
 
     Args:
         rate: Inverse scale of the prior, a finite number > 0: the weight of the L1 norm.
@@ -28,7 +29,7 @@ class LaplaceActivityRegularizer(keras.regularizers.Regularizer):
 
     Raises:
         ValueError: An argument is out of its range.
-        ImportError: `tensorflow_probability` is not installed, at the first call.
+        ImportError: `tensorflow_probability` is not installed, at the first call on TensorFlow.
 
     Example:
 
@@ -57,6 +58,11 @@ class LaplaceActivityRegularizer(keras.regularizers.Regularizer):
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the scalar sum over every element of `x`, float32."""
+        if keras.backend.backend() != "tensorflow":
+            penalty = self.rate * ops.sum(ops.abs(ops.cast(x, "float32")))
+            if self.include_constant:
+                penalty = penalty - math.log(self.rate / 2) * ops.cast(ops.size(x), "float32")
+            return penalty
         # In float32 a small rate is lost beside the constant.
         x = ops.cast(x, "float64")
         distributions = optional_import("tensorflow_probability", "probability").distributions

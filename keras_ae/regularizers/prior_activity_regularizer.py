@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_ae._checks import check_number
-from keras_ae._optional import optional_import
+from keras_ae._optional import optional_import, require_tensorflow
 from keras_ae.types import Config, Tensor
 
 # They say how a distribution is called and checked, not which one it is.
@@ -35,7 +35,10 @@ class PriorActivityRegularizer(keras.regularizers.Regularizer):
             the density is taken to be that at the distance itself. The density of `Horseshoe` is
             infinite at 0, where the codes of a `relu` are; between, the gradient is 0.
 
+    Needs the TensorFlow backend, as the distributions do.
+
     Raises:
+        RuntimeError: Keras runs on another backend.
         ValueError: An argument is out of its range; the distribution is not one of
             `tensorflow_probability.distributions`, is discrete, has events that are not scalar, or
             parameters that cannot be saved; or the activations have another number of units.
@@ -96,6 +99,7 @@ class PriorActivityRegularizer(keras.regularizers.Regularizer):
 
 
 def _distributions() -> Any:
+    require_tensorflow("PriorActivityRegularizer")
     return optional_import("tensorflow_probability", "probability").distributions
 
 

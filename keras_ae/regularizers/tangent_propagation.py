@@ -94,7 +94,7 @@ class TangentPropagation(keras.regularizers.Regularizer):
         inputs, tangents = differentiable(inputs), ops.convert_to_tensor(tangents)
         check_tangents(inputs.shape, tangents.shape)
         if isinstance(function, keras.layers.Layer):
-            with BatchStatistics(function).recorded():
+            with BatchStatistics(function, inputs).held():
                 outputs, push_forward = value_and_jvp(partial(function, training=True), inputs)
         else:
             outputs, push_forward = value_and_jvp(function, inputs)
