@@ -12,13 +12,17 @@ LITERT = $(shell $(BIN)/python -c "import importlib.util as u, pathlib as p; \
 # What a test that cannot run here does: says so, or with REQUIRE_ALL=1 fails.
 SKIP := $(if $(REQUIRE_ALL),exit 1,true)
 
-.PHONY: demo test python-test java-test web-test android android-test web old-runtime lock clean
+# What runs on JAX; the other tests are of exports and search.
+ON_JAX = $(addprefix tests/,analysis callbacks layers metrics models ops regularizers layer_test.py \
+	xla_test.py jax_test.py) $(addprefix keras_ae/,analysis callbacks layers metrics models ops regularizers)
+
+.PHONY: demo test python-test jax-test java-test web-test android android-test web old-runtime lock clean
 
 demo: .venv/installed-demo
 	@echo "== Train, export, index and search (results in demo_out/)"
 	$(BIN)/python examples/semantic_hashing.py $(ARGS)
 
-test: python-test java-test web-test
+test: python-test jax-test java-test web-test
 
 python-test: .venv/installed-test
 	@echo "== Lint"
@@ -28,6 +32,12 @@ python-test: .venv/installed-test
 	$(BIN)/mypy
 	@echo "== Tests"
 	TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+jax-test: .venv/installed-test
+	@echo "== Layers, models and analysis on JAX"
+	@if $(BIN)/python -c "import jax" 2>/dev/null; then \
+		KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist worksteal $(ON_JAX); \
+	else echo "Skipped: no JAX was found (make .venv/installed-jax)"; $(SKIP); fi
 
 java-test: .venv/installed-test
 	@echo "== Java: the core of the Android app (android_demo/core)"

@@ -11,6 +11,9 @@ import pytest
 
 import keras_ae
 
+# It compares what both give.
+collect_ignore = [] if keras.backend.backend() == "jax" else ["jax_test.py"]
+
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:

@@ -159,11 +159,11 @@ def as_model(case: Case) -> keras.Model:
     return keras.Model(inputs, {"y": keras.layers.Dense(2)(output)})
 
 
-def fit(case: Case, model: keras.Model, jit_compile: bool) -> list[float]:
+def fit(case: Case, model: keras.Model) -> list[float]:
     # 11 examples in batches of 4: the last batch is partial.
     x = data(case, 11)
     y = np.zeros((11, *case.output_shape[1:-1], 2), "float32")
-    model.compile(keras.optimizers.SGD(0.01), loss={"y": "mse"}, jit_compile=jit_compile)
+    model.compile(keras.optimizers.SGD(0.01), loss={"y": "mse"}, jit_compile=False)
     losses: list[float] = model.fit(x, {"y": y}, epochs=2, batch_size=4, verbose=0).history["loss"]
     return losses
 
@@ -202,7 +202,7 @@ def test_config_round_trip(case: Case) -> None:
 @every_case
 def test_saved_and_loaded_with_equal_outputs(case: Case, tmp_path: Path) -> None:
     model = as_model(case)
-    fit(case, model, jit_compile=False)
+    fit(case, model)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     ours, theirs = model.predict(data(case), verbose=0), loaded.predict(data(case), verbose=0)
@@ -224,13 +224,12 @@ def test_symbolic_and_eager_calls_agree(case: Case) -> None:
 
 
 @every_case
-@pytest.mark.parametrize(("policy", "jit_compile"), [("float32", True), ("mixed_float16", False)])
-def test_trains(case: Case, jit_compile: bool, policy: str) -> None:
-    keras.config.set_dtype_policy(policy)
+def test_trains_in_mixed_precision(case: Case) -> None:
+    keras.config.set_dtype_policy("mixed_float16")
     try:
         model = as_model(case)
         before = [w.copy() for w in model.get_weights()]
-        losses = fit(case, model, jit_compile)
+        losses = fit(case, model)
     finally:
         keras.config.set_dtype_policy("float32")
     assert np.isfinite(losses).all()

@@ -56,7 +56,7 @@ class TanhCode(Binarization):
         self.steps = self.add_weight(
             name="steps",
             shape=(),
-            dtype="int64",
+            dtype="int",
             initializer="zeros",
             trainable=False,
             # Replicas step together: any of them has counted right.

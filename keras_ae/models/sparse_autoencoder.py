@@ -144,7 +144,7 @@ class SparseAutoencoder(Autoencoder):
         if sparsity_schedule is not None:
             # Its own: on JAX a loss does not see the count of the optimizer.
             self.steps = self.add_weight(
-                name="steps", shape=(), dtype="int32", initializer="zeros", trainable=False
+                name="steps", shape=(), dtype="int", initializer="zeros", trainable=False
             )
         self.encoder_layer.kernel.assign(ops.transpose(self.decoder_layer.kernel))
         self.build((None, input_dim))

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def histories() -> dict:
-    script = Path(__file__).with_name("two_devices.py")
+    script = Path(__file__).parents[1] / "two_devices.py"
     done = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, check=False, cwd=ROOT
     )

@@ -1,0 +1,54 @@
+"""Every layer and model through XLA: traced no more than it has to be, and random at every step."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from backends import BACKEND
+from every_model import MODELS, RANDOM_MODELS, data_of, loss_of
+from layer_test import CASES, Case, as_model, data
+
+# TensorFlow traces a step for any batch size; to JAX, a last partial batch is another shape.
+TRACES = {"tensorflow": 1, "jax": 2}[BACKEND]
+
+
+def train(model: keras.Model, random: bool, *data: Any, **compiled: Any) -> None:
+    """Three epochs with a last partial batch; without learning, where only draws differ."""
+    optimizer = keras.optimizers.SGD(0.0 if random else 0.01)
+    model.compile(optimizer=optimizer, jit_compile=True, **compiled)
+    step, traces = model.train_step, 0
+
+    def counting(*args: Any) -> Any:
+        nonlocal traces
+        traces += 1
+        return step(*args)
+
+    object.__setattr__(model, "train_step", counting)
+    before = model.get_weights()
+    losses = model.fit(*data, epochs=3, batch_size=4, shuffle=False, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert traces == TRACES
+    if random:
+        assert len(set(losses)) == 3, "draws were made when it was traced"
+    else:
+        changed = zip(before, model.get_weights(), strict=True)
+        assert any(not np.array_equal(old, new) for old, new in changed)
+
+
+@pytest.mark.parametrize("name", {**MODELS, **RANDOM_MODELS})
+def test_a_model_is_traced_once(name: str) -> None:
+    model = {**MODELS, **RANDOM_MODELS}[name]()
+    if not model.built:
+        # TensorFlow traces a step that makes variables once more.
+        model.build((None, 12))
+    x = np.random.default_rng(0).random((11, 12)).astype("float32")
+    random = name in RANDOM_MODELS and name != "batch_top_k"
+    train(model, random, *data_of(name, x), **loss_of(name))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_layer_is_traced_once(case: Case) -> None:
+    y = np.zeros((11, *case.output_shape[1:-1], 2), "float32")
+    random = case.random and case.name != "tanh_code"
+    train(as_model(case), random, data(case, 11), {"y": y}, loss={"y": "mse"})
