@@ -94,5 +94,5 @@ def test_what_needs_tensorflow_says_so() -> None:
     prior = {"name": "Laplace", "parameters": {"loc": 0.0, "scale": 1.0}}
     with pytest.raises(RuntimeError, match=r"PriorActivityRegularizer needs Keras on TensorFlow"):
         keras_ae.PriorActivityRegularizer(prior)
-    with pytest.raises(AssertionError, match=r"must run on tensorflow or jax .*=numpy"):
+    with pytest.raises(AssertionError, match=r"needs Keras on tensorflow or jax .*=numpy"):
         run("numpy", "-c", "import keras_ae; keras_ae.ContractiveDense")

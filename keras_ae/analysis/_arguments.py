@@ -6,6 +6,9 @@ import keras
 
 from keras_ae.types import TensorFunction
 
+# Arrays are gone through in less time than XLA compiles for. JAX has no other graphs.
+JIT_COMPILE = keras.backend.backend() == "jax"
+
 
 def at_inference(name: str, function: TensorFunction) -> TensorFunction:
     """Return the function of tensors that a model, layer or function is, or raise a ValueError."""

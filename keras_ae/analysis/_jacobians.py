@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_ae._checks import check_finite, check_integer
-from keras_ae.analysis._arguments import at_inference, progress_bar
+from keras_ae.analysis._arguments import JIT_COMPILE, at_inference, progress_bar
 from keras_ae.ops.dense_jacobian import jacobian
 from keras_ae.ops.differentiation import value_and_jacobian
 from keras_ae.regularizers._dense_stack import dense_stack, value_and_factors
@@ -54,8 +54,7 @@ class _Jacobian(keras.Model):
 
     def __init__(self, encoder: TensorFunction, function: TensorFunction) -> None:
         super().__init__(autocast=False, name="jacobian")
-        # XLA would compile for longer than most arrays take.
-        self.jit_compile = False
+        self.jit_compile = JIT_COMPILE
         self.function = function
         try:
             self.stack = dense_stack(encoder)

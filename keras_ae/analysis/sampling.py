@@ -8,12 +8,15 @@ import numpy as np
 from keras import ops
 
 from keras_ae._checks import check_choice, check_integer, check_number, check_seed
-from keras_ae.analysis._arguments import at_inference, progress_bar
+from keras_ae.analysis._arguments import JIT_COMPILE, at_inference, progress_bar
 from keras_ae.analysis.denoising_score import check_points, check_same_shape
+from keras_ae.ops import random
 from keras_ae.types import FloatArray, Tensor, TensorFunction
 
 Normal = Callable[[], Tensor]
 """Draws fresh standard normal noise of the shape of the chains."""
+
+_MOST_DRAWS = 2  # In a step.
 
 Step = Callable[[Tensor, Normal], Tensor]
 """One step of every chain."""
@@ -116,20 +119,32 @@ class _Chain(keras.Model):
 
     def __init__(self, step: Step, seed: int | None) -> None:
         super().__init__(name="chain", autocast=False)
-        # XLA would compile for longer than most chains run.
-        self.jit_compile = False
+        self.jit_compile = JIT_COMPILE
         self.step = step
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
         start, count = inputs
 
-        def normal() -> Tensor:
-            return keras.random.normal(
-                ops.shape(start), dtype=start.dtype, seed=self.seed_generator
-            )
+        # On JAX no variable may change within the loop: its keys are those that follow this one.
+        first = self.seed_generator.next()
+        self.seed_generator.state.assign(first + _nth_key(_MOST_DRAWS * count, first.dtype))
 
-        return ops.fori_loop(0, count, lambda _, x: self.step(x, normal), start)
+        def step(turn: Tensor, x: Tensor) -> Tensor:
+            places = iter(range(_MOST_DRAWS))
+
+            def normal() -> Tensor:
+                key = first + _nth_key(_MOST_DRAWS * turn + next(places), first.dtype)
+                return ops.cast(random.normal(ops.shape(x), key), x.dtype)
+
+            return self.step(x, normal)
+
+        return ops.fori_loop(0, count, step, start)
+
+
+def _nth_key(n: Tensor, dtype: str) -> Tensor:
+    n = ops.cast(n, dtype)
+    return ops.stack([ops.zeros_like(n), n])
 
 
 def _langevin(reconstruct: TensorFunction, stddev: float, step_size: float) -> Step:

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_ae._checks import check_number, check_seed
+from keras_ae.ops import random
 from keras_ae.types import Config, Tensor
 
 
@@ -56,11 +57,11 @@ class Corruption(keras.layers.Layer):
 
     def uniform(self, inputs: Tensor) -> Tensor:
         """Return a number in [0, 1) for each element of `inputs`, fine enough for any rate."""
-        return keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
+        return random.uniform(ops.shape(inputs), self.seed_generator)
 
     def normal(self, inputs: Tensor) -> Tensor:
         """Return a number from N(0, 1) for each element of `inputs`, float32."""
-        return keras.random.normal(ops.shape(inputs), dtype="float32", seed=self.seed_generator)
+        return random.normal(ops.shape(inputs), self.seed_generator)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

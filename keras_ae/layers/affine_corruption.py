@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_ae._checks import check_integer, check_number, check_seed
+from keras_ae.ops import random
 from keras_ae.types import Config, Tensor
 
 
@@ -134,7 +135,7 @@ class AffineCorruption(keras.layers.Layer):
         return moved
 
     def _draw(self, n: Any, most: float) -> Tensor:
-        return keras.random.uniform((n, 1), -most, most, dtype="float32", seed=self.seed_generator)
+        return most * (2 * random.uniform((n, 1), self.seed_generator) - 1)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

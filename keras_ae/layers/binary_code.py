@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_ae._checks import check_choice, check_number, check_seed
 from keras_ae.layers._binarization import Binarization
+from keras_ae.ops import random
 from keras_ae.types import Config, Tensor
 
 # Logits of variance 1 reach both bounds.
@@ -74,9 +75,8 @@ class BinaryCode(Binarization):
     def relax(self, inputs: Tensor) -> Tensor:
         logits = ops.cast(inputs, self.compute_dtype)
         if self.gradient != "straight_through":
-            noise = keras.random.normal(
-                ops.shape(logits), stddev=self.stddev, dtype=logits.dtype, seed=self.seed_generator
-            )
+            noise = self.stddev * random.normal(ops.shape(logits), self.seed_generator)
+            noise = ops.cast(noise, logits.dtype)
             if self.gradient == "noisy":
                 return ops.sigmoid(logits + noise)
             return ops.sigmoid(_SLOPE * logits) + noise

@@ -18,26 +18,17 @@ what all of these return, with respect to weights. A function may assign variabl
 `functools.partial` of one, may add losses; on JAX those of layers in other functions are lost.
 """
 
-from importlib import import_module
-from typing import Any
-
-import keras
 import numpy as np
 from keras import ops
 
+from keras_ae.ops._backend import backend
 from keras_ae.types import TensorFunction
 
-_BACKEND = keras.backend.backend()
-if _BACKEND not in {"tensorflow", "jax"}:
-    raise ImportError(
-        f"Keras must run on tensorflow or jax for derivatives. Received: KERAS_BACKEND={_BACKEND}"
-    )
-_derivatives: Any = import_module(f"keras_ae.ops._{_BACKEND}_derivatives")
-outside_of_tracing = _derivatives.outside_of_tracing
-value_and_elementwise_derivative = _derivatives.value_and_elementwise_derivative
-value_and_jacobian = _derivatives.value_and_jacobian
-value_and_jvp = _derivatives.value_and_jvp
-value_and_vjp = _derivatives.value_and_vjp
+outside_of_tracing = backend.outside_of_tracing
+value_and_elementwise_derivative = backend.value_and_elementwise_derivative
+value_and_jacobian = backend.value_and_jacobian
+value_and_jvp = backend.value_and_jvp
+value_and_vjp = backend.value_and_vjp
 
 
 def is_elementwise(function: TensorFunction, units: int) -> bool:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import keras
 import numpy as np
 from keras import ops
 
+from keras_ae.ops import random
 from keras_ae.ops.dense_jacobian import squared_norms
 from keras_ae.types import Tensor, TensorFunction
 
@@ -65,7 +65,7 @@ def random_signs(shape: tuple[Tensor, ...], seed: Any) -> Tensor:
     """Return independent fair -1 and +1, int32, of a shape whose last axis is a static size."""
     # XLA on a CPU takes longer to draw a number than to use it: one draw gives 30 of them.
     words = -(-shape[-1] // _BITS)
-    draws = keras.random.randint((*shape[:-1], words), 0, 2**_BITS, seed=seed)
+    draws = random.integers((*shape[:-1], words), 2**_BITS, seed)
     bits = ops.bitwise_and(ops.right_shift(draws[..., None], np.arange(_BITS, dtype="int32")), 1)
     return 2 * ops.reshape(bits, (*shape[:-1], words * _BITS))[..., : shape[-1]] - 1
 

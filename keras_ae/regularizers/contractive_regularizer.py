@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_ae._checks import check_choice, check_integer, check_number, check_seed
+from keras_ae.ops import random
 from keras_ae.ops._isolated_scope import IsolatedScope
 from keras_ae.ops.batch import batch_mean
 from keras_ae.ops.differentiation import value_and_jacobian, value_and_vjp
@@ -165,12 +166,9 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
             penalties["contraction"] = self.strength * batch_mean(jacobian.squared_norms())
         if self.curvature > 0:
             # An integer gives the same numbers at every draw: not those of the projections.
-            noise = keras.random.normal(
-                (self.samples, *ops.shape(inputs)),
-                stddev=self.stddev,
-                dtype=keras.backend.standardize_dtype(inputs.dtype),
-                seed=seed + 1 if isinstance(seed, int) else seed,
-            )
+            shape = (self.samples, *ops.shape(inputs))
+            noise = random.normal(shape, seed + 1 if isinstance(seed, int) else seed)
+            noise = ops.cast(self.stddev * noise, inputs.dtype)
             total = 0.0
             for sample in range(self.samples):
                 _, other = evaluate(masked_as(inputs, inputs + noise[sample]))

@@ -1,7 +1,7 @@
-"""What `differentiation` gives, on JAX."""
+"""Derivatives and random numbers on JAX; see `differentiation` and `random`."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -49,6 +49,18 @@ def value_and_jvp(function: TensorFunction, x: Tensor) -> tuple[Tensor, TensorFu
 def outside_of_tracing() -> Iterator[None]:
     with jax.ensure_compile_time_eval(), keras.StatelessScope():
         yield
+
+
+def uniform(shape: Sequence[Tensor], seed: Any) -> Tensor:
+    return keras.random.uniform(shape, dtype="float32", seed=seed)
+
+
+def normal(shape: Sequence[Tensor], seed: Any) -> Tensor:
+    return keras.random.normal(shape, dtype="float32", seed=seed)
+
+
+def integers(shape: Sequence[Tensor], end: int, seed: Any) -> Tensor:
+    return keras.random.randint(shape, 0, end, dtype="int32", seed=seed)
 
 
 class _Pure:

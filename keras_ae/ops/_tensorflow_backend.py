@@ -1,12 +1,16 @@
-"""What `differentiation` gives, on TensorFlow."""
+"""Derivatives and random numbers on TensorFlow; see `differentiation` and `random`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import tensorflow as tf
+from keras.src.random.seed_generator import draw_seed
 
 from keras_ae.types import Tensor, TensorFunction
+
+# What XLA would choose on a CPU takes thirty times as long.
+_ALGORITHM = "philox"
 
 
 def value_and_elementwise_derivative(function: TensorFunction, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,6 +48,24 @@ def value_and_jvp(function: TensorFunction, x: Tensor) -> tuple[Tensor, TensorFu
 
 def outside_of_tracing() -> AbstractContextManager[Any]:
     return tf.init_scope()
+
+
+def uniform(shape: Sequence[Tensor], seed: Any) -> Tensor:
+    return tf.random.stateless_uniform(shape, _key(seed), alg=_ALGORITHM)
+
+
+def normal(shape: Sequence[Tensor], seed: Any) -> Tensor:
+    return tf.random.stateless_normal(shape, _key(seed), alg=_ALGORITHM)
+
+
+def integers(shape: Sequence[Tensor], end: int, seed: Any) -> Tensor:
+    return tf.random.stateless_uniform(shape, _key(seed), 0, end, tf.int32, alg=_ALGORITHM)
+
+
+def _key(seed: Any) -> tf.Tensor:
+    key = seed if tf.is_tensor(seed) else draw_seed(seed)
+    # XLA takes no wider one.
+    return tf.cast(tf.math.floormod(key, tf.int32.max - 1), tf.int32)
 
 
 def _recorded(
