@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 BACKEND = keras.backend.backend()
@@ -13,22 +14,32 @@ if BACKEND == "tensorflow":
 else:
     import jax
 
+# JAX has it only where all of a program runs in it.
+FLOAT64 = pytest.param("float64", marks=pytest.mark.tensorflow)
 
-def value_and_gradients(function: Callable[..., Any], *parts: Any) -> tuple[float, list[Any]]:
+
+def value_and_gradients(
+    function: Callable[..., Any], *parts: Any, jit_compile: bool | None = None
+) -> tuple[float, list[Any]]:
     """Return a scalar function's value and its derivatives by each part, as arrays.
 
     A part is an array, which the function is given as a tensor, or a `keras.Variable`, which it
-    uses without being given it.
+    uses without being given it. With `jit_compile` all of it is a graph, as in `compiled`.
     """
     is_variable = [isinstance(part, keras.Variable) for part in parts]
     variables = [part for part in parts if isinstance(part, keras.Variable)]
     arrays = [ops.convert_to_tensor(p) for p in parts if not isinstance(p, keras.Variable)]
+    values = [variable.value for variable in variables]
     if BACKEND == "tensorflow":
-        with tf.GradientTape() as tape:
-            tape.watch(arrays)
-            value = function(*arrays)
-        sources = (arrays, [variable.value for variable in variables])
-        found = tape.gradient(value, sources, unconnected_gradients="zero")
+
+        def differentiate(arrays: list[Any], values: list[Any]) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch((arrays, values))
+                value = function(*arrays)
+            return value, tape.gradient(value, (arrays, values), unconnected_gradients="zero")
+
+        if jit_compile is not None:
+            differentiate = tf.function(differentiate, jit_compile=jit_compile)
     else:
 
         def pure(arrays: list[Any], values: list[Any]) -> Any:
@@ -36,24 +47,33 @@ def value_and_gradients(function: Callable[..., Any], *parts: Any) -> tuple[floa
             with keras.StatelessScope(state, collect_losses=True):
                 return function(*arrays)
 
-        values = [variable.value for variable in variables]
-        value, found = jax.value_and_grad(pure, argnums=(0, 1))(arrays, values)
+        differentiate = jax.value_and_grad(pure, argnums=(0, 1))
+        if jit_compile is not None:
+            differentiate = jax.jit(differentiate)
+    value, found = differentiate(arrays, values)
     in_order = [iter(gradients) for gradients in found]
     return float(value), [ops.convert_to_numpy(next(in_order[kind])) for kind in is_variable]
 
 
 def jacobians(function: Callable[[Any], Any], x: Any) -> np.ndarray:
     """Return the Jacobian at each example, which the function is given alone, as an array."""
-    matrices = []
-    for example in ops.convert_to_tensor(x):
-        if BACKEND == "tensorflow":
+    return ops.convert_to_numpy(jacobian_tensors(function, x))
+
+
+def jacobian_tensors(function: Callable[[Any], Any], x: Any) -> Any:
+    """Return the same as a tensor, of which derivatives by variables can be taken."""
+    x = ops.convert_to_tensor(x)
+    if BACKEND == "tensorflow":
+
+        @tf.function
+        def jacobian(example: Any) -> Any:
             with tf.GradientTape() as tape:
                 tape.watch(example)
                 y = function(example[None])[0]
-            matrices.append(tape.jacobian(y, example, unconnected_gradients="zero"))
-        else:
-            matrices.append(jax.jacfwd(lambda e: function(e[None])[0])(example))
-    return np.stack([ops.convert_to_numpy(matrix) for matrix in matrices])
+            return tape.jacobian(y, example, unconnected_gradients="zero")
+
+        return tf.stack([jacobian(example) for example in x])
+    return jax.jit(jax.vmap(jax.jacrev(lambda example: function(example[None])[0])))(x)
 
 
 def compiled(

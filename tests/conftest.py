@@ -1,8 +1,7 @@
-"""Fixtures shared by all tests. TensorFlow is imported once, quietly."""
+"""Fixtures shared by all tests."""
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
 
 import keras
@@ -10,9 +9,6 @@ import numpy as np
 import pytest
 
 import keras_ae
-
-# It compares what both give.
-collect_ignore = [] if keras.backend.backend() == "jax" else ["jax_test.py"]
 
 
 @pytest.fixture(autouse=True)

@@ -47,8 +47,8 @@ class AffineCorruption(keras.layers.Layer):
     >>> import keras, keras_ae
     >>> layer = keras_ae.AffineCorruption(image_shape=(8, 8, 1), seed=0)
     >>> x = keras.random.uniform((3, 64))
-    >>> layer(x, training=True).shape, bool(keras.ops.all(layer(x) == x))
-    (TensorShape([3, 64]), True)
+    >>> tuple(layer(x, training=True).shape), bool(keras.ops.all(layer(x) == x))
+    ((3, 64), True)
 
     Reference:
         Simard, Steinkraus, Platt: Best Practices for Convolutional Neural Networks Applied to

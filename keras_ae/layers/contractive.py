@@ -53,8 +53,8 @@ class Contractive(keras.layers.Wrapper):
     ... ])
     >>> contraction = keras_ae.ContractiveRegularizer(0.1, estimator="hutchinson")
     >>> model = keras.Sequential([keras_ae.Contractive(encoder, contraction)])
-    >>> model(keras.ops.ones((2, 8, 8, 1)), training=True).shape, len(model.losses)
-    (TensorShape([2, 6]), 1)
+    >>> tuple(model(keras.ops.ones((2, 8, 8, 1)), training=True).shape), len(model.losses)
+    ((2, 6), 1)
 
     Reference:
         Rifai, Vincent, Muller, Glorot, Bengio: Contractive Auto-Encoders: Explicit Invariance

@@ -74,7 +74,8 @@ class DeadFraction(StreamingMetric):
     def result(self) -> Tensor:
         if self.activity is None:
             return ops.cast(math.nan, self.state_dtype)
-        dead = ops.mean(indicator(self.activity == 0, self.activity))
+        activity = ops.convert_to_tensor(self.activity)
+        dead = ops.mean(indicator(activity == 0, activity))
         return ops.where(self.weight > 0, dead, math.nan)
 
     def get_config(self) -> Config:

@@ -296,7 +296,9 @@ class Autoencoder(keras.Model):
             x = x.astype(keras.config.floatx())
         # At least one batch, so that an empty array gets an empty result of the right shape.
         starts = range(0, max(len(x), 1), batch_size)
-        batches = [function(ops.convert_to_tensor(x[i : i + batch_size])) for i in starts]
+        # On JAX float64 becomes float32 here; what that makes infinite is refused below.
+        with np.errstate(over="ignore"):
+            batches = [function(ops.convert_to_tensor(x[i : i + batch_size])) for i in starts]
         outputs = np.concatenate([ops.convert_to_numpy(batch) for batch in batches])
         if outputs.dtype.kind == "V":  # NumPy has no bfloat16.
             outputs = outputs.astype("float32")

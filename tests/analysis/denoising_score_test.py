@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow_probability as tfp
 
 import keras_ae
 from keras_ae.analysis import score
@@ -11,7 +10,7 @@ X = np.random.default_rng(0).normal(size=(7, 4)).astype("float32")
 
 def test_a_trained_denoiser_knows_the_score_of_a_mixture(mixture, denoisers):
     x = mixture.sample(2000, seed=1)
-    _, true = tfp.math.value_and_gradient(mixture.log_prob, x)
+    true = mixture.score(x)
     lengths = np.linalg.norm(true, axis=1)
     errors = {}
     for stddev, model in denoisers.items():
@@ -29,8 +28,7 @@ def test_the_best_denoiser_of_a_normal_distribution_gives_its_score(stddev):
     """By Tweedie's formula, that of the data with the noise added."""
     mean, variance = np.array([0.5, -1, 0, 2], "float32"), np.array([1, 0.5, 2, 0.1], "float32")
     gain = variance / (variance + stddev**2)
-    noisy = tfp.distributions.Normal(mean, np.sqrt(variance + stddev**2))
-    _, expected = tfp.math.value_and_gradient(noisy.log_prob, X)
+    expected = (mean - X) / (variance + stddev**2)
     estimate = score(lambda x: mean + gain * (x - mean), X, stddev)
     np.testing.assert_allclose(estimate, expected, atol=1e-4)
 

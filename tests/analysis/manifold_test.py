@@ -1,8 +1,11 @@
 """Spectrum, tangents, local dimension and contraction profile."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
+from backends import FLOAT64, jacobians
 
 import keras_ae
 from keras_ae.analysis import contraction_profile, jacobian_spectrum, local_dimension, tangents
@@ -10,11 +13,10 @@ from keras_ae.analysis import contraction_profile, jacobian_spectrum, local_dime
 layers = keras.layers
 
 
-def stack(*parts, shape):
-    """In float64, so that finite differences are good to more than float32."""
-    keras.config.set_dtype_policy("float64")
+def stack(*parts, shape, dtype="float32"):
+    keras.config.set_dtype_policy(dtype)
     try:
-        model = keras.Sequential([keras.Input(shape, dtype="float64"), *(part() for part in parts)])
+        model = keras.Sequential([keras.Input(shape, dtype=dtype), *(part() for part in parts)])
     finally:
         keras.config.set_dtype_policy("float32")
     generator = np.random.default_rng(1)
@@ -24,21 +26,22 @@ def stack(*parts, shape):
 
 
 ENCODERS = {
-    "narrowing": lambda: stack(lambda: layers.Dense(3, "tanh"), shape=(6,)),
-    "widening": lambda: stack(
-        lambda: layers.Dense(4, "tanh"), lambda: layers.Dense(8, "sigmoid"), shape=(4,)),
-    "convolutional": lambda: stack(
-        lambda: layers.Conv2D(2, 2, activation="tanh"), lambda: layers.Conv2D(3, 2, 2),
+    "narrowing": partial(stack, lambda: layers.Dense(3, "tanh"), shape=(6,)),
+    "widening": partial(
+        stack, lambda: layers.Dense(4, "tanh"), lambda: layers.Dense(8, "sigmoid"), shape=(4,)),
+    "convolutional": partial(
+        stack, lambda: layers.Conv2D(2, 2, activation="tanh"), lambda: layers.Conv2D(3, 2, 2),
         shape=(4, 4, 1)),
-    "convolutional to a vector": lambda: stack(
-        lambda: layers.Conv2D(2, 2, 2, activation="tanh"), layers.Flatten,
+    "convolutional to a vector": partial(
+        stack, lambda: layers.Conv2D(2, 2, 2, activation="tanh"), layers.Flatten,
         lambda: layers.Dense(5), shape=(4, 4, 1)),
-    "at inference": lambda: stack(
-        lambda: layers.Dropout(0.5), lambda: layers.Dense(5, "tanh"), layers.BatchNormalization,
-        shape=(6,)),
+    "at inference": partial(
+        stack, lambda: layers.Dropout(0.5), lambda: layers.Dense(5, "tanh"),
+        layers.BatchNormalization, shape=(6,)),
 }  # fmt: skip
 
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
+every_dtype = pytest.mark.parametrize("dtype", ["float32", FLOAT64])
 
 
 def numbers(n, encoder):
@@ -46,7 +49,10 @@ def numbers(n, encoder):
     return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
-def finite_differences(encoder, x, step=1e-5):
+def whole_jacobian(encoder, x, step=1e-5):
+    """By finite differences where these are good to more than float32, else by the backend."""
+    if encoder.compute_dtype == "float32":
+        return jacobians(lambda x: encoder(x, training=False), x).reshape(len(x), -1, x[0].size)
     columns = []
     for place in range(x[0].size):
         change = np.zeros(x[0].size)
@@ -60,20 +66,22 @@ def finite_differences(encoder, x, step=1e-5):
 
 
 @every_encoder
-def test_spectrum_against_svd_of_finite_differences(name):
-    encoder = ENCODERS[name]()
+@every_dtype
+def test_spectrum_against_svd_of_the_whole_jacobian(name, dtype):
+    encoder = ENCODERS[name](dtype=dtype)
     x = numbers(5, encoder)
-    expected = np.linalg.svd(finite_differences(encoder, x), compute_uv=False)
+    expected = np.linalg.svd(whole_jacobian(encoder, x), compute_uv=False)
     values = jacobian_spectrum(encoder, x, batch_size=2, verbose=0)
     assert values.shape == expected.shape
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-6 * expected.max())
 
 
 @every_encoder
-def test_tangents_against_svd_of_finite_differences(name):
-    encoder = ENCODERS[name]()
+@every_dtype
+def test_tangents_against_svd_of_the_whole_jacobian(name, dtype):
+    encoder = ENCODERS[name](dtype=dtype)
     x = numbers(5, encoder)
-    _, _, expected = np.linalg.svd(finite_differences(encoder, x))
+    _, _, expected = np.linalg.svd(whole_jacobian(encoder, x))
     given = tangents(encoder, x, 2, batch_size=2, verbose=0)
     assert given.shape == (5, 2, *x.shape[1:])
     given = given.reshape(5, 2, -1)
@@ -84,8 +92,9 @@ def test_tangents_against_svd_of_finite_differences(name):
 
 
 @pytest.mark.parametrize("units", [20, 60])
-def test_turns_come_near_the_exact_tangents(units):
-    encoder = stack(lambda: layers.Dense(units, "tanh"), shape=(40,))
+@every_dtype
+def test_turns_come_near_the_exact_tangents(units, dtype):
+    encoder = stack(lambda: layers.Dense(units, "tanh"), shape=(40,), dtype=dtype)
     encoder.layers[0].kernel.assign(encoder.layers[0].kernel * 1.05 ** -np.arange(units))
     x = 0.1 * numbers(6, encoder)
     exact = tangents(encoder, x, 4, verbose=0)
@@ -98,8 +107,9 @@ def test_turns_come_near_the_exact_tangents(units):
     assert cosines[2] > 1 - 1e-5
 
 
-def test_batches_change_nothing():
-    encoder = ENCODERS["convolutional"]()
+@every_dtype
+def test_batches_change_nothing(dtype):
+    encoder = ENCODERS["convolutional"](dtype=dtype)
     x = numbers(7, encoder)
     spectra = [jacobian_spectrum(encoder, x, size, verbose=0) for size in (3, 7)]
     planes = [tangents(encoder, x, 2, size, verbose=0) for size in (3, 7)]
@@ -144,20 +154,22 @@ def test_local_dimension_counts_what_is_above_a_share():
 
 
 @every_encoder
-def test_contraction_profile_against_a_basis_of_the_complement(name):
-    encoder = ENCODERS[name]()
+@every_dtype
+def test_contraction_profile_against_a_basis_of_the_complement(name, dtype):
+    encoder = ENCODERS[name](dtype=dtype)
     x = numbers(5, encoder)
     size = x[0].size
     bases, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(5, size, size)))
-    moves = np.linalg.norm(finite_differences(encoder, x) @ bases, axis=1) ** 2
+    moves = np.linalg.norm(whole_jacobian(encoder, x) @ bases, axis=1) ** 2
     directions = bases[:, :, :2].swapaxes(1, 2).reshape(5, 2, *x.shape[1:])
     profile = contraction_profile(encoder, x, directions, batch_size=2, verbose=0)
     assert profile.along == pytest.approx(np.sqrt(moves[:, :2].mean(axis=1)).mean(), rel=1e-5)
     assert profile.across == pytest.approx(np.sqrt(moves[:, 2:].mean(axis=1)).mean(), rel=1e-5)
 
 
-def test_a_penalty_inside_does_not_matter():
-    encoder = keras_ae.Contractive(ENCODERS["narrowing"](), 0.1)
+@every_dtype
+def test_a_penalty_inside_does_not_matter(dtype):
+    encoder = keras_ae.Contractive(ENCODERS["narrowing"](dtype=dtype), 0.1)
     x = numbers(3, encoder.layer)
     # One by differentiation, the other by a product of matrices.
     np.testing.assert_allclose(

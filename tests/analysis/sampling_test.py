@@ -31,7 +31,7 @@ def two_sample_test(a, b, permutations=500):
 @both_methods
 def test_samples_of_a_trained_denoiser_are_those_of_the_mixture(method, mixture, denoisers):
     starts = np.random.default_rng(0).normal(size=(500, 2))
-    fresh = mixture.sample(500, seed=2).numpy()
+    fresh = mixture.sample(500, seed=2)
     assert two_sample_test(starts, fresh) < 0.01
     ends = sample(denoisers[0.1], starts, 0.1, 1000, method, seed=0, verbose=0)
     assert two_sample_test(ends, fresh) > 0.05
@@ -40,21 +40,21 @@ def test_samples_of_a_trained_denoiser_are_those_of_the_mixture(method, mixture,
 @both_methods
 @pytest.mark.parametrize("wrong", [0.05, 0.2])
 def test_samples_by_another_stddev_are_not(method, wrong, mixture, denoisers):
-    fresh = mixture.sample(500, seed=2).numpy()
+    fresh = mixture.sample(500, seed=2)
     step_size = 0.005 if method == "langevin" else None
     ends = sample(denoisers[0.1], fresh, wrong, 1000, method, step_size, seed=0, verbose=0)
-    assert two_sample_test(ends, mixture.sample(500, seed=3).numpy()) < 0.01
+    assert two_sample_test(ends, mixture.sample(500, seed=3)) < 0.01
 
 
 @pytest.mark.parametrize("factor", [0.5, 2])
 def test_samples_by_a_score_of_another_scale_are_not(factor, mixture, denoisers):
-    fresh = mixture.sample(500, seed=2).numpy()
+    fresh = mixture.sample(500, seed=2)
 
     def scaled(x):
         return x + factor * (denoisers[0.1](x) - x)
 
     ends = sample(scaled, fresh, 0.1, 1000, seed=0, verbose=0)
-    assert two_sample_test(ends, mixture.sample(500, seed=3).numpy()) < 0.01
+    assert two_sample_test(ends, mixture.sample(500, seed=3)) < 0.01
 
 
 def test_one_langevin_step_is_along_the_score_with_noise_of_its_size():

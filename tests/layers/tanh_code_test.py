@@ -19,7 +19,8 @@ def test_in_training_the_slope_grows_by_the_step():
     for step in range(4):
         expected = (1 + np.tanh(np.sqrt(1 + 0.7 * step) * LOGITS)) / 2
         np.testing.assert_allclose(layer(LOGITS, training=True), expected, atol=1e-6)
-    layer.steps.assign(10**15)
+    # The largest count that its last step can reach.
+    layer.steps.assign(np.iinfo(layer.steps.dtype).max - 1)
     steep = np.asarray(layer(LOGITS, training=True))
     np.testing.assert_array_equal(steep[:, [0, 1, 4]], [[0, 0, 1]])
 

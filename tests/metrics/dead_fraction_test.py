@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_ae import metrics
 
@@ -34,7 +33,10 @@ def test_the_threshold_is_a_value_and_not_a_magnitude():
     assert float(metric.result()) == 0.5
 
 
+@pytest.mark.tensorflow
 def test_refuses_an_unknown_number_of_units():
+    import tensorflow as tf
+
     update = tf.function(
         lambda code: metrics.DeadFraction().update_state(None, code),
         input_signature=[tf.TensorSpec((None, None))],

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import sklearn.metrics
-import tensorflow as tf
 
 from keras_ae import metrics
 
@@ -88,8 +87,11 @@ def test_an_axis_of_one_may_be_left_out(cls):
     assert float(first.result()) == float(second.result())
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("cls", PAIRS)
 def test_takes_a_size_that_only_one_of_the_two_tells(cls):
+    import tensorflow as tf
+
     y = np.random.default_rng(0).normal(size=(9, 4)).astype("float32")
     metric, expected = cls(), cls()
     update = tf.function(
@@ -110,7 +112,10 @@ def test_refuses_different_shapes(cls, shape, other):
         cls().update_state(np.zeros(shape), np.zeros(other))
 
 
+@pytest.mark.tensorflow
 def test_refuses_shapes_that_nothing_tells():
+    import tensorflow as tf
+
     update = tf.function(
         lambda x: metrics.ExplainedVariance().update_state(x, x),
         input_signature=[tf.TensorSpec((None, None))],
