@@ -150,7 +150,7 @@ class PredictiveSparseDecomposition(Autoencoder):
         if not training:
             return super().call(inputs, training=training)
         predicted = self.encoder(inputs, training=True)
-        code = ops.stop_gradient(self._optimal(inputs, predicted, self.prediction))
+        code = self._optimal(inputs, predicted, self.prediction)
         self.add_loss(self.sparsity * batch_mean(ops.abs(code)))
         distance = ops.square(code - ops.cast(predicted, code.dtype))
         self.add_loss(self.prediction * batch_mean(distance))
@@ -213,10 +213,14 @@ class PredictiveSparseDecomposition(Autoencoder):
         return PredictionQuality(float(snr), float(gap))
 
     def _optimal(self, x: Tensor, predicted: Tensor, prediction: float) -> Tensor:
-        predicted = ops.stop_gradient(predicted)
+        # Constants, all of them: the codes are a minimum, at which no derivative goes through them.
+        x, predicted, dictionary = (
+            ops.stop_gradient(ops.convert_to_tensor(part))
+            for part in (x, predicted, self.dictionary)
+        )
         return fista(
             x,
-            ops.convert_to_tensor(self.dictionary),
+            dictionary,
             self.sparsity,
             prediction=prediction,
             target=predicted,
