@@ -35,14 +35,14 @@ MODELS = {
     "hasher": None,
     "hasher, contractive layers": "hasher",
 }
-ROUND_SECONDS = 0.25
+ROUND_SECONDS = 0.3
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backends", nargs="+", default=["tensorflow", "jax"])
     parser.add_argument("--jit", nargs="+", choices=["on", "off"], default=["on", "off"])
-    parser.add_argument("--batches", nargs="+", type=int, default=[128, 512, 2048])
+    parser.add_argument("--batches", nargs="+", type=int)
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--dtype", default="float32", help="a Keras dtype policy")
     parser.add_argument("--rounds", type=int, default=7)
@@ -51,7 +51,9 @@ def main() -> None:
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.batches, arguments.rounds = [16, 32, 64], 2
+        arguments.rounds = 1
+    if arguments.batches is None:
+        arguments.batches = [16, 32, 64] if arguments.quick else [128, 512, 2048]
     if arguments.serve:
         serve(arguments)
         return

@@ -1,5 +1,9 @@
 """Every layer and model through XLA: traced no more than it has to be, and random at every step."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -52,3 +56,38 @@ def test_a_layer_is_traced_once(case: Case) -> None:
     y = np.zeros((11, *case.output_shape[1:-1], 2), "float32")
     random = case.random and case.name != "tanh_code"
     train(as_model(case), random, data(case, 11), {"y": y}, loss={"y": "mse"})
+
+
+def test_the_benchmark_tells_what_a_step_costs(tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "benchmarks" / "xla_training.py"
+    options = [
+        "--quick",
+        "--backends",
+        BACKEND,
+        "--jit",
+        "on",
+        "--out",
+        tmp_path / "out",
+        "--batches",
+        "16",
+        "32",
+    ]
+    models = ["hasher", "hasher, contractive layers"]
+    command = [sys.executable, script, *options, "--models", *models]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = json.loads((tmp_path / "out.json").read_text())["rows"]
+    assert [(row["model"], row["batch"]) for row in rows] == [
+        (model, batch) for batch in (16, 32) for model in models
+    ]
+    for plain, contractive in zip(rows[::2], rows[1::2], strict=True):
+        assert plain["over plain"] is None
+        ratio = contractive["ms a step"] / plain["ms a step"]
+        assert contractive["over plain"] == pytest.approx(ratio)
+        for row in (plain, contractive):
+            assert (row["backend"], row["jit_compile"]) == (BACKEND, "on")
+            assert row["device"]
+            rate = 1000 * row["batch"] / row["ms a step"]
+            assert row["examples a second"] == pytest.approx(rate)
+            assert row["compile, s"] > 0
+            assert 50 < row["peak memory, MB"] < 20_000
