@@ -175,7 +175,7 @@ def test_a_penalty_inside_does_not_matter(dtype):
     np.testing.assert_allclose(
         jacobian_spectrum(encoder, x, verbose=0),
         jacobian_spectrum(encoder.layer, x, verbose=0),
-        rtol=1e-6,
+        rtol=1e-6 if dtype == "float64" else 1e-5,
     )
     assert encoder.losses == []
 

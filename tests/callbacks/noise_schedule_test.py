@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+from backends import BACKEND
 
 import keras_ae
 from keras_ae.callbacks import NoiseSchedule
@@ -42,8 +43,11 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "jit_compile"), [*((name, False) for name in CASES),
-                                                   ("masking", True)])  # fmt: skip
+# Without XLA, JAX traces nothing.
+@pytest.mark.parametrize(
+    ("name", "jit_compile"),
+    [*((name, BACKEND == "jax") for name in CASES),
+     pytest.param("masking", True, marks=pytest.mark.tensorflow)])  # fmt: skip
 @pytest.mark.parametrize("kind", ["sequential", "autoencoder"])
 def test_every_epoch_has_noise_of_its_level_without_another_trace(name, jit_compile, kind):
     noise, value, expected, error = CASES[name]
