@@ -12,7 +12,8 @@ LITERT = $(shell $(BIN)/python -c "import importlib.util as u, pathlib as p; \
 # What a test that cannot run here does: says so, or with REQUIRE_ALL=1 fails.
 SKIP := $(if $(REQUIRE_ALL),exit 1,true)
 
-# What runs on JAX; the other tests are of exports and search.
+# What runs on JAX; the other tests are of exports and search. Nearly all of its time goes to compiling single
+# operations, which processes that share a cache do once for all.
 ON_JAX = $(addprefix tests/,analysis callbacks layers metrics models ops regularizers layer_test.py \
 	xla_test.py jax_test.py) $(addprefix keras_ae/,analysis callbacks layers metrics models ops regularizers)
 
@@ -36,7 +37,9 @@ python-test: .venv/installed-test
 jax-test: .venv/installed-test
 	@echo "== Layers, models and analysis on JAX"
 	@if $(BIN)/python -c "import jax" 2>/dev/null; then \
-		KERAS_BACKEND=jax $(BIN)/python -m pytest -n 2 --dist worksteal $(ON_JAX); \
+		KERAS_BACKEND=jax JAX_COMPILATION_CACHE_DIR="$$PWD/.jax_cache" \
+		JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1 \
+		$(BIN)/python -m pytest -n 2 --dist worksteal $(ON_JAX); \
 	else echo "Skipped: no JAX was found (make .venv/installed-jax)"; $(SKIP); fi
 
 java-test: .venv/installed-test
@@ -79,7 +82,7 @@ lock: .venv/bin/python
 		--quiet --no-header --no-annotate -o constraints.txt
 
 clean:
-	rm -rf .venv .venv-2.16 demo_out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-2.16 demo_out .pytest_cache .mypy_cache .ruff_cache .hypothesis .jax_cache
 	rm -rf android_demo/build android_demo/core/target export/web/node_modules
 
 .venv/bin/python:
