@@ -1,6 +1,7 @@
 """What is not collected, because it needs another backend than the one that Keras runs on."""
 
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -22,6 +23,16 @@ collect_ignore_glob = {
     "tensorflow": ["keras_ae/ops/_jax_*.py", "tests/jax_test.py"],
     "jax": _NEED_TENSORFLOW,
 }[BACKEND]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _code_let_go() -> Iterator[None]:
+    """Compiled code of JAX would fill gigabytes in the course of all tests."""
+    yield
+    if BACKEND == "jax":
+        import jax
+
+        jax.clear_caches()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

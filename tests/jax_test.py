@@ -94,5 +94,10 @@ def test_what_needs_tensorflow_says_so() -> None:
     prior = {"name": "Laplace", "parameters": {"loc": 0.0, "scale": 1.0}}
     with pytest.raises(RuntimeError, match=r"PriorActivityRegularizer needs Keras on TensorFlow"):
         keras_ae.PriorActivityRegularizer(prior)
+    encoder = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model = keras_ae.Autoencoder(encoder, keras.layers.Dense(4))
+    model.compile("sgd", "mse", metrics=[keras_ae.metrics.JacobianNorm(encoder)])
+    with pytest.raises(RuntimeError, match=r"JacobianNorm must be given as .*code_metrics.* JAX"):
+        model.fit(np.ones((8, 4), "float32"), verbose=0)
     with pytest.raises(AssertionError, match=r"needs Keras on tensorflow or jax .*=numpy"):
         run("numpy", "-c", "import keras_ae; keras_ae.ContractiveDense")

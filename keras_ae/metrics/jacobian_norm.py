@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_ae._sharing import always_save_as_shared
 from keras_ae.layers.contractive import Contractive
+from keras_ae.ops._isolated_scope import are_known
 from keras_ae.ops.differentiation import value_and_jacobian
 from keras_ae.regularizers._dense_stack import dense_stack, value_and_factors
 from keras_ae.regularizers._jacobians import DenseJacobian, WholeJacobian
@@ -23,6 +24,8 @@ class JacobianNorm(keras.metrics.Mean):
 
     The first argument of `update_state` is the encoder's input. In a model that is fitted to
     reproduce its input, that is the target: `compile(..., metrics=[JacobianNorm(encoder)])` is all.
+    On JAX, where Keras computes metrics without the weights, give it to an `Autoencoder` as
+    `compile(..., code_metrics=[JacobianNorm(encoder)])`.
 
     Args:
         encoder: Layer or model with one input and one output, each example mapped on its own. In a
@@ -32,6 +35,7 @@ class JacobianNorm(keras.metrics.Mean):
 
     Raises:
         ValueError: `encoder` is not a layer or model.
+        RuntimeError: It is one of Keras's own `metrics` on JAX, at the first update.
 
     Example:
 
@@ -69,6 +73,11 @@ class JacobianNorm(keras.metrics.Mean):
             y_pred: Ignored.
             sample_weight: `(n,)` weights of the examples, or `None`.
         """
+        if keras.backend.backend() == "jax" and not are_known(self.encoder.weights):
+            raise RuntimeError(
+                "JacobianNorm must be given as compile(code_metrics=[...]) of an Autoencoder on "
+                "JAX: what is in metrics=[...] has no weights there"
+            )
         inputs = ops.cast(y_true, keras.config.floatx())
         encoder = self.encoder.layer if isinstance(self.encoder, Contractive) else self.encoder
         try:

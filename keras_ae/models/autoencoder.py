@@ -113,8 +113,8 @@ class Autoencoder(keras.Model):
         """Configure as `keras.Model.compile` does, with metrics of the code besides.
 
         Each gets `update_state(x, code, sample_weight)` with the clean input `x` and the code
-        `encoder(x)` as it is at inference: for `SemanticHasher`, the logits. That costs a second
-        pass through the encoder a batch, only if there are such metrics.
+        `encoder(x)` as it is at inference, before the step: for `SemanticHasher`, the logits. That
+        costs a second pass through the encoder a batch, only if there are such metrics.
 
         Args:
             *args: The arguments of `keras.Model.compile`.
@@ -198,6 +198,11 @@ class Autoencoder(keras.Model):
         for name, tracker in self._trackers.items():
             if name in terms:
                 tracker.update_state(terms[name] / share, sample_weight=examples)
+        if self._code_metrics:
+            # Here, because on JAX there are no weights where Keras computes metrics.
+            code = self.encoder(x, training=False)
+            for metric in self._code_metrics:
+                metric.update_state(x, code, sample_weight)
         return sum(terms.values())
 
     def reconstruction_loss(
@@ -213,10 +218,6 @@ class Autoencoder(keras.Model):
     def compute_metrics(
         self, x: Tensor, y: Tensor, y_pred: Tensor, sample_weight: Tensor = None
     ) -> dict[str, Tensor]:
-        if self._code_metrics:
-            code = self.encoder(x, training=False)
-            for metric in self._code_metrics:
-                metric.update_state(x, code, sample_weight)
         logs = super().compute_metrics(x, x if y is None else y, y_pred, sample_weight)
         # Once more: Keras knows the names of its own metrics only now.
         self._check_metric_names()

@@ -224,6 +224,14 @@ class SemanticHasher(Autoencoder):
         self.add_loss(consistency.between(first, second))
         return reconstruction
 
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Train as `Autoencoder.fit` does; with `LabelConsistency`, `y` are labels."""
+        # Before a step: on JAX one that fails takes the weights with it.
+        self._labels_and_target(y)
+        if y is None and hasattr(x, "shape"):
+            self._check_labels(y)
+        return super().fit(x, y, *args, **kwargs)
+
     def compute_loss(
         self,
         x: Tensor = None,
@@ -235,10 +243,7 @@ class SemanticHasher(Autoencoder):
         labels, target = self._labels_and_target(y)
         if isinstance(y_pred, tuple) and isinstance(self.consistency, LabelConsistency):
             y_pred, first, second = y_pred
-            if labels is None:
-                raise ValueError(
-                    "y must be labels, or (labels, targets), for LabelConsistency. Received: y=None"
-                )
+            self._check_labels(labels)
             self._between_labels = self.consistency.between(first, second, labels)
         return super().compute_loss(x, target, y_pred, sample_weight, training)
 
@@ -256,6 +261,12 @@ class SemanticHasher(Autoencoder):
         if isinstance(y_pred, tuple):
             y_pred = y_pred[0]
         return super().compute_metrics(x, self._labels_and_target(y)[1], y_pred, sample_weight)
+
+    def _check_labels(self, labels: Tensor) -> None:
+        if labels is None and isinstance(self.consistency, LabelConsistency):
+            raise ValueError(
+                "y must be labels, or (labels, targets), for LabelConsistency. Received: y=None"
+            )
 
     def _labels_and_target(self, y: Tensor) -> tuple[Tensor, Tensor]:
         if not isinstance(self.consistency, LabelConsistency):

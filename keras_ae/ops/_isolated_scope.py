@@ -1,9 +1,10 @@
-"""Calls that change nothing around them."""
+"""Calls that change nothing around them, and what they know."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 from keras.src.backend.common.stateless_scope import get_stateless_scope
+from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 from keras_ae.types import Tensor
 
@@ -33,3 +34,13 @@ class IsolatedScope(keras.StatelessScope):
     def add_update(self, update: tuple[keras.Variable, Tensor]) -> None:
         super().add_update(update)
         self.changed[id(update[0])] = update[0]
+
+
+def are_known(variables: Iterable[keras.Variable]) -> bool:
+    """Tell whether variables have values here: not all have in a `keras.StatelessScope`."""
+    scope = get_stateless_scope()
+    return (
+        scope is None
+        or in_symbolic_scope()
+        or all(scope.get_current_value(variable) is not None for variable in variables)
+    )

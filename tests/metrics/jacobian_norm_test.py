@@ -42,11 +42,14 @@ def test_integers_are_taken_as_floats():
     assert float(metric.result()) == pytest.approx(norms(metric.encoder, 1.0 * pixels).mean())
 
 
-def test_in_fit_and_after_loading_it_measures_the_encoder_of_the_model(images, tmp_path):
+@pytest.mark.parametrize(
+    "kind", [pytest.param("metrics", marks=pytest.mark.tensorflow), "code_metrics"]
+)
+def test_in_fit_and_after_loading_it_measures_the_encoder_of_the_model(kind, images, tmp_path):
     encoder = keras.Sequential([keras.Input((20,)), keras.layers.Dense(5, "tanh")])
     model = keras_ae.Autoencoder(encoder, keras.layers.Dense(20))
     model.compile(
-        keras.optimizers.SGD(0.1), "mse", metrics=[JacobianNorm(encoder)], jit_compile=True
+        keras.optimizers.SGD(0.1), "mse", jit_compile=True, **{kind: [JacobianNorm(encoder)]}
     )
     history = model.fit(images, batch_size=24, validation_data=(images,), verbose=0).history
     assert history["val_jacobian_norm"][0] == pytest.approx(norms(encoder, images).mean(), rel=1e-5)
