@@ -4,11 +4,12 @@
     python benchmarks/xla_training.py --dtype mixed_bfloat16 --batches 1024 4096 16384   # a GPU
     python benchmarks/xla_training.py --quick                          # tiny models, minutes
 
-Every model sees 784 inputs and is trained with Adam; the encoders are 784-1000-64. A step is the
-one that `fit` runs, forward, backward and update, on a batch that is on the device already. Each
-kind of step lives in a process of its own, which tells its peak memory, and takes turns with the
-others of its backend: figures are medians of the rounds. "over plain" compares with the same model
-without a penalty. The first step compiles; what it takes longer than others is the time for that.
+Every model sees 784 inputs and is trained with Adam; the encoders are 784-1000-64, sigmoid and
+linear. A step is the one that `fit` runs, forward, backward and update, on a batch that is on the
+device already. Each kind of step lives in a process of its own, which tells its peak memory, and
+takes turns with the others of its backend: figures are medians of the rounds. "over plain" compares
+with the same model without a penalty. The first step compiles; what it takes longer than others is
+the time for that.
 
 Writes `<out>.json` and `<out>.md` after each backend.
 """
@@ -168,11 +169,8 @@ def build(name: str, inputs: int, hidden: int, code: int) -> Any:
         model = keras_ae.SemanticHasher.dense(inputs, (hidden,), code, contraction=contraction)
         model.compile("adam", "binary_crossentropy")
         return model
-    layers: list[keras.layers.Layer]
-    if "contractive layers" in name:
-        layers = [keras_ae.ContractiveDense(n, "sigmoid") for n in (hidden, code)]
-    else:
-        layers = [keras.layers.Dense(n, "sigmoid") for n in (hidden, code)]
+    kind = keras_ae.ContractiveDense if "contractive layers" in name else keras.layers.Dense
+    layers = [kind(hidden, "sigmoid"), kind(code)]
     encoder = keras.Sequential([keras.Input((inputs,)), *layers])
     if "exact" in name or "Hutchinson" in name:
         estimator = "exact" if "exact" in name else "hutchinson"

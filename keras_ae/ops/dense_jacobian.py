@@ -6,6 +6,8 @@ from keras import ops
 
 from keras_ae.types import Tensor
 
+_WIDEST = 32
+
 
 def squared_norms(
     kernels: Sequence[Tensor],
@@ -19,8 +21,9 @@ def squared_norms(
 
     Args:
         kernels: `W_1, ..., W_L`, each `(units of the layer below, units)`; at least one.
-        slopes: The diagonals of `D_0, ..., D_L`: `(n, ..., units)`, the first `(n, ..., inputs)`,
-            or `None` for the identity, which is cheaper.
+        slopes: The diagonals of `D_0, ..., D_L`: `(n, ..., units)`, the first `(n, ..., inputs)`.
+            The first, and of several layers the last, may be `None` for the identity, which is
+            cheaper.
         others: The diagonals of `J'`, which has the same kernels.
 
     Returns:
@@ -31,6 +34,8 @@ def squared_norms(
     others = None if others is None else [_float32(slope) for slope in others]
     if len(kernels) == 1:
         return _of_one_layer(kernels[0], slopes, others)
+    if _is_of_two_grams(kernels, slopes):
+        return _of_two_grams(kernels, slopes[1] if others is None else slopes[1] - others[1])
     from_output = _from_output_is_cheaper(kernels, slopes)
     walk = _from_output if from_output else _from_input
     matrix = walk(kernels, slopes)
@@ -82,9 +87,27 @@ def _of_one_layer(
     return inner(slopes, slopes) - 2 * inner(slopes, others) + inner(others, others)
 
 
+def _is_of_two_grams(kernels: Sequence[Tensor], slopes: Sequence[Tensor]) -> bool:
+    if len(kernels) != 2 or slopes[0] is not None or slopes[2] is not None:
+        return False
+    # They are made once for a batch: worth it unless they are far larger than the Jacobian.
+    hidden, units = kernels[1].shape
+    return hidden <= _WIDEST * units
+
+
+def _of_two_grams(kernels: Sequence[Tensor], slope: Tensor) -> Tensor:
+    """`||W_2^T D W_1^T||^2 = d^T (W_1^T W_1 * W_2 W_2^T) d`, with no matrix for each example."""
+    first, second = kernels
+    gram = ops.matmul(ops.transpose(first), first) * ops.matmul(second, ops.transpose(second))
+    # Of terms that can cancel.
+    return ops.maximum(ops.sum(ops.matmul(slope, gram) * slope, axis=-1), 0.0)
+
+
 def _from_output(kernels: Sequence[Tensor], slopes: Sequence[Tensor]) -> Tensor:
     """`D_L W_L^T ... W_2^T D_1`, and on to `W_1^T D_0` where that is not shared by all examples."""
-    matrix = slopes[-1][..., None] * ops.transpose(kernels[-1]) * slopes[-2][..., None, :]
+    matrix = ops.transpose(kernels[-1]) * slopes[-2][..., None, :]
+    if slopes[-1] is not None:
+        matrix = slopes[-1][..., None] * matrix
     for kernel, slope in zip(reversed(kernels[1:-1]), reversed(slopes[1:-2]), strict=True):
         matrix = _times(matrix, ops.transpose(kernel)) * slope[..., None, :]
     if slopes[0] is not None:
@@ -98,7 +121,8 @@ def _from_input(kernels: Sequence[Tensor], slopes: Sequence[Tensor]) -> Tensor:
     if slopes[0] is not None:
         matrix = slopes[0][..., None] * matrix
     for kernel, slope in zip(kernels[1:], slopes[2:], strict=True):
-        matrix = _times(matrix, kernel) * slope[..., None, :]
+        matrix = _times(matrix, kernel)
+        matrix = matrix if slope is None else matrix * slope[..., None, :]
     return matrix
 
 

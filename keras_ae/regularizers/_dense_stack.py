@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 from keras import layers, ops
+from keras.activations import linear
 
 from keras_ae._chain import flattened
 from keras_ae.ops.differentiation import is_elementwise, value_and_elementwise_derivative
@@ -50,15 +51,18 @@ def value_and_factors(
     kernels: list[Tensor] = []
     slopes: list[Tensor] = [None]
     x = inputs
+    last = [layer for layer in stack if isinstance(layer, layers.Dense)][-1]
     for layer in stack:
         if isinstance(layer, layers.Dense):
             # Called as well, for all that a call does besides: weights, losses and precision.
             outputs = layer(x, training=training)
             kernel = ops.convert_to_tensor(layer.kernel)
-            z = ops.matmul(ops.cast(x, kernel.dtype), kernel)
-            if layer.bias is not None:
-                z = z + ops.cast(layer.bias, z.dtype)
-            _, slope = value_and_elementwise_derivative(layer.activation, z)
+            slope = None
+            if not kernels or layer is not last or layer.activation is not linear:
+                z = ops.matmul(ops.cast(x, kernel.dtype), kernel)
+                if layer.bias is not None:
+                    z = z + ops.cast(layer.bias, z.dtype)
+                _, slope = value_and_elementwise_derivative(layer.activation, z)
             x = outputs
             kernels.append(kernel)
             slopes.append(slope)
