@@ -15,8 +15,8 @@ class BatchStatistics:
 
     The derivative of a sum over the batch through them would mix the examples: after a batch
     normalisation it is 0 whatever the encoder does. Each example is given the Jacobian of the
-    function that it goes through, statistics held. They come from a pass of their own, that of
-    the derivatives' own would be a part of them; a training step still sees through them.
+    function that it goes through, statistics held. They come from a pass of their own, outside of
+    those derivatives; a training step still sees through them.
 
     Args:
         encoder: A layer or model.

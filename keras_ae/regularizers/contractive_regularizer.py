@@ -44,7 +44,8 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
     Args:
         strength: Weight of the contraction, a finite number >= 0.
         estimator: `"exact"`, for stacks of dense layers with elementwise activations: a closed form
-            for one, the product of the layers' Jacobians from the narrow side for several;
+            for one, the product of the layers' Jacobians from the narrow side for several, or for
+            two with a linear last one their Gram matrices, which are cheap in large batches;
             `"jacobian"`, the whole Jacobian by automatic differentiation, right for any encoder and
             slow; `"hutchinson"`, an unbiased estimate from `probes` random projections of the
             outputs, one backward pass each.
