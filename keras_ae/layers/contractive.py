@@ -96,7 +96,9 @@ class Contractive(keras.layers.Wrapper):
         return self.layer.compute_output_shape(input_shape)
 
     def compute_mask(self, inputs: Tensor, previous_mask: Tensor = None) -> Tensor:
-        return self.layer.compute_mask(inputs, previous_mask)
+        # A layer that does not support masks ends them, and its `compute_mask` does not tell.
+        supported = self.layer.supports_masking
+        return self.layer.compute_mask(inputs, previous_mask) if supported else None
 
     def get_config(self) -> Config:
         config: Config = super().get_config()

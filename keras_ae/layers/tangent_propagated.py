@@ -101,7 +101,8 @@ class TangentPropagated(keras.layers.Wrapper):
         self, inputs: tuple[Tensor, Tensor], previous_mask: tuple[Tensor, Tensor] | None = None
     ) -> Tensor:
         mask = None if previous_mask is None else previous_mask[0]
-        return self.layer.compute_mask(inputs[0], mask)
+        # A layer that does not support masks ends them, and its `compute_mask` does not tell.
+        return self.layer.compute_mask(inputs[0], mask) if self.layer.supports_masking else None
 
     def get_config(self) -> Config:
         config: Config = super().get_config()

@@ -51,14 +51,14 @@ def value_and_factors(
     kernels: list[Tensor] = []
     slopes: list[Tensor] = [None]
     x = inputs
-    last = [layer for layer in stack if isinstance(layer, layers.Dense)][-1]
+    last = sum(isinstance(layer, layers.Dense) for layer in stack) - 1
     for layer in stack:
         if isinstance(layer, layers.Dense):
             # Called as well, for all that a call does besides: weights, losses and precision.
             outputs = layer(x, training=training)
             kernel = ops.convert_to_tensor(layer.kernel)
             slope = None
-            if not kernels or layer is not last or layer.activation is not linear:
+            if not kernels or len(kernels) < last or layer.activation is not linear:
                 z = ops.matmul(ops.cast(x, kernel.dtype), kernel)
                 if layer.bias is not None:
                     z = z + ops.cast(layer.bias, z.dtype)

@@ -1,7 +1,9 @@
 """The penalty of the contractive autoencoder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from numbers import Integral
 from typing import Any, ClassVar
 
 import keras
@@ -129,7 +131,8 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
 
         Args:
             encoder: A layer or model with one input and one output, `(n, ...)` to `(n, ...)`, or a
-                function. Each example is mapped on its own, but for `BatchNormalization`.
+                function. Each example is mapped on its own; in a layer or model, though not in a
+                function, there may be `BatchNormalization`.
             inputs: Tensor `(n, ...)`; integers are taken as floats.
             seed: Integer or `keras.random.SeedGenerator`; `self.seed` if `None`.
 
@@ -141,6 +144,7 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
             ValueError: The estimator is `"exact"`, and the encoder not a stack of dense layers.
         """
         seed = self.seed if seed is None else seed
+        seed = int(seed) if isinstance(seed, Integral) else seed
         inputs = differentiable(inputs)
         if not isinstance(encoder, keras.layers.Layer):
             evaluate = self._evaluation(encoder, encoder, seed)
@@ -153,7 +157,7 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
 
         def evaluate_again(x: Tensor) -> tuple[Tensor, Jacobian]:
             # The same draws as before, and no second update of any state or loss.
-            with IsolatedScope(draws), statistics.held():
+            with IsolatedScope(draws), statistics.held(), _losses_kept(encoder):
                 return evaluate(x)
 
         return outputs, self.penalties(jacobian, evaluate_again, inputs, seed)
@@ -208,6 +212,21 @@ class ContractiveRegularizer(keras.regularizers.Regularizer):
             return outputs, ProjectedJacobian(pull_back, ops.cast(signs, outputs.dtype))
 
         return jacobian if self.estimator == "jacobian" else hutchinson
+
+
+@contextmanager
+def _losses_kept(encoder: keras.layers.Layer) -> Iterator[None]:
+    """A call inside, which begins by clearing them, leaves the losses of an encoder as they are."""
+    kept = [
+        (layer, list(layer._losses), set(layer._loss_ids)) for layer in encoder._flatten_layers()
+    ]
+    try:
+        yield
+    finally:
+        for layer, losses, ids in kept:
+            layer._losses[:] = losses
+            layer._loss_ids.clear()
+            layer._loss_ids.update(ids)
 
 
 def _random_state(encoder: keras.layers.Layer) -> list[tuple[keras.Variable, Tensor]]:

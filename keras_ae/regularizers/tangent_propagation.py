@@ -80,7 +80,8 @@ class TangentPropagation(keras.regularizers.Regularizer):
 
         Args:
             function: A layer or model with one input and one output, `(n, ...)` to `(n, ...)`, or a
-                function. Each example is mapped on its own, but for `BatchNormalization`.
+                function. Each example is mapped on its own; in a layer or model, though not in a
+                function, there may be `BatchNormalization`.
             inputs: Tensor `(n, ...)`; integers are taken as floats.
             tangents: Tensor `(n, k, *input_shape)`, k directions at each example. They are taken as
                 constants.

@@ -47,7 +47,14 @@ def draw_penalties(layer, x, draws):
     return np.array([draw() for _ in range(draws)])
 
 
+def twice(layer):
+    """A stack in which a layer stands two times, the second time as the last."""
+    parts = [keras.Sequential([keras.Input((6,)), layer]) for _ in range(2)]
+    return stack(layers.Dense(6, "tanh"), *parts)
+
+
 DENSE_STACKS = {
+    "shared": lambda: twice(layers.Dense(6)),
     "narrowing": lambda: stack(layers.Dense(5, "tanh"), layers.Dense(4, "sigmoid"),
                                layers.Dense(2)),
     "widening": lambda: stack(layers.Dense(8, "tanh"), layers.Dense(9, "softplus"),
@@ -352,3 +359,31 @@ def test_exact_builds_what_is_not_built():
     metric.update_state(x)
     expected = np.sqrt(squared_norms(metric.encoder, x)).mean()
     assert float(metric.result()) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* was passed an input with a mask")
+def test_a_mask_ends_where_the_layer_ends_it():
+    x = numbers(6, 5, 3)
+    x[:, 3:] = 0
+    encoder = keras.Sequential([layers.GRU(4, reset_after=False), layers.Dense(3)])
+    contraction = ContractiveRegularizer(0.1, "jacobian")
+    inputs = keras.Input((5, 3))
+    h = Contractive(encoder, contraction)(layers.Masking()(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(h))
+    model.compile("sgd", "mse")
+    assert np.isfinite(model.fit(x, np.zeros((6, 3)), verbose=0).history["loss"]).all()
+
+
+@pytest.mark.parametrize("estimator", ["exact", "jacobian", "hutchinson"])
+def test_by_hand_the_losses_of_the_encoder_stay(estimator):
+    encoder = stack(
+        layers.Dense(5, "tanh", activity_regularizer="l2"),
+        layers.Dense(4, activity_regularizer="l1"),
+    )
+    x = numbers(7, 6)
+    encoder(x, training=True)
+    expected = [float(value) for value in encoder.losses]
+    regularizer = ContractiveRegularizer(1.0, estimator, curvature=0.5)
+    regularizer.value_and_penalties(encoder, x, np.int64(5))
+    np.testing.assert_allclose([float(value) for value in encoder.losses], expected, rtol=1e-5)
+    assert len(expected) == 2

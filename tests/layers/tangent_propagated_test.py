@@ -119,3 +119,10 @@ def test_refuses_bad_arguments():
         TangentPropagated(layers.Dense(3))([*data(), np.ones((6, 1))])
     with pytest.raises(ValueError, match=r"tangents must have shape .*shape=\(6, 2, 4\)"):
         TangentPropagated(layers.Dense(3))([np.ones((6, 5)), np.ones((6, 2, 4))])
+
+
+def test_a_mask_ends_where_the_layer_ends_it():
+    encoder = keras.Sequential([keras.layers.GRU(4, reset_after=False), keras.layers.Dense(3)])
+    inputs, tangents = keras.Input((5, 3)), keras.Input((2, 5, 3))
+    y = TangentPropagated(encoder, 0.0)([keras.layers.Masking()(inputs), tangents])
+    assert get_keras_mask(y) is None
