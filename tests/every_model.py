@@ -98,6 +98,14 @@ RANDOM_MODELS = {
 }
 
 
+def make(name: str) -> keras.Model:
+    """Return a new model, built: TensorFlow traces a step that makes variables once more."""
+    model = (MODELS | RANDOM_MODELS)[name]()
+    if not model.built:
+        model.build((None, 12))
+    return model
+
+
 def loss_of(name: str) -> dict[str, str]:
     """Return the loss to compile a model with, as an argument."""
     return {} if name == "psd" else {"loss": "mse"}

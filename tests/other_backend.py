@@ -12,7 +12,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from every_model import MODELS, RANDOM_MODELS, data_of, loss_of
+from every_model import MODELS, RANDOM_MODELS, data_of, loss_of, make
 
 NAMES = [*MODELS, *RANDOM_MODELS]
 # Their numbers differ from backend to backend, so that only what they predict is equal.
@@ -35,9 +35,7 @@ def figures(name: str, model: keras.Model) -> dict[str, np.ndarray]:
 def write(folder: Path) -> None:
     for name in NAMES:
         keras.utils.set_random_seed(0)
-        model = {**MODELS, **RANDOM_MODELS}[name]()
-        if not model.built:
-            model.build((None, 12))
+        model = make(name)
         model.save(folder / f"{name}.keras")
         np.savez(folder / f"{name}.npz", **figures(name, model))
 

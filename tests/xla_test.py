@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 from backends import BACKEND
-from every_model import MODELS, RANDOM_MODELS, data_of, loss_of
+from every_model import MODELS, RANDOM_MODELS, data_of, loss_of, make
 from layer_test import CASES, Case, as_model, data
 
 # TensorFlow traces a step for any batch size; to JAX, a last partial batch is another shape.
@@ -18,9 +18,8 @@ TRACES = {"tensorflow": 1, "jax": 2}[BACKEND]
 
 
 def train(model: keras.Model, random: bool, *data: Any, **compiled: Any) -> None:
-    """Three epochs with a last partial batch; without learning, where only draws differ."""
-    optimizer = keras.optimizers.SGD(0.0 if random else 0.01)
-    model.compile(optimizer=optimizer, jit_compile=True, **compiled)
+    """Three epochs with a last partial batch, and before it three in which only draws differ."""
+    model.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=True, **compiled)
     step, traces = model.train_step, 0
 
     def counting(*args: Any) -> Any:
@@ -29,26 +28,24 @@ def train(model: keras.Model, random: bool, *data: Any, **compiled: Any) -> None
         return step(*args)
 
     object.__setattr__(model, "train_step", counting)
+    settings = {"epochs": 3, "batch_size": 4, "shuffle": False, "verbose": 0}
+    if random:
+        losses = model.fit(*data, **settings).history["loss"]
+        assert len(set(losses)) == 3, "draws were made when it was traced"
+    model.optimizer.learning_rate = 0.01
     before = model.get_weights()
-    losses = model.fit(*data, epochs=3, batch_size=4, shuffle=False, verbose=0).history["loss"]
+    losses = model.fit(*data, **settings).history["loss"]
     assert np.isfinite(losses).all()
     assert traces == TRACES
-    if random:
-        assert len(set(losses)) == 3, "draws were made when it was traced"
-    else:
-        changed = zip(before, model.get_weights(), strict=True)
-        assert any(not np.array_equal(old, new) for old, new in changed)
+    changed = zip(before, model.get_weights(), strict=True)
+    assert any(not np.array_equal(old, new) for old, new in changed)
 
 
 @pytest.mark.parametrize("name", {**MODELS, **RANDOM_MODELS})
 def test_a_model_is_traced_once(name: str) -> None:
-    model = {**MODELS, **RANDOM_MODELS}[name]()
-    if not model.built:
-        # TensorFlow traces a step that makes variables once more.
-        model.build((None, 12))
     x = np.random.default_rng(0).random((11, 12)).astype("float32")
     random = name in RANDOM_MODELS and name != "batch_top_k"
-    train(model, random, *data_of(name, x), **loss_of(name))
+    train(make(name), random, *data_of(name, x), **loss_of(name))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -60,20 +57,9 @@ def test_a_layer_is_traced_once(case: Case) -> None:
 
 def test_the_benchmark_tells_what_a_step_costs(tmp_path: Path) -> None:
     script = Path(__file__).parents[1] / "benchmarks" / "xla_training.py"
-    options = [
-        "--quick",
-        "--backends",
-        BACKEND,
-        "--jit",
-        "on",
-        "--out",
-        tmp_path / "out",
-        "--batches",
-        "16",
-        "32",
-    ]
+    options = f"--quick --backends {BACKEND} --jit on --batches 16 32 --out".split()
     models = ["hasher", "hasher, contractive layers"]
-    command = [sys.executable, script, *options, "--models", *models]
+    command = [sys.executable, script, *options, tmp_path / "out", "--models", *models]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     rows = json.loads((tmp_path / "out.json").read_text())["rows"]

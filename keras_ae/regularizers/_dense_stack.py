@@ -58,7 +58,8 @@ def value_and_factors(
             outputs = layer(x, training=training)
             kernel = ops.convert_to_tensor(layer.kernel)
             slope = None
-            if not kernels or len(kernels) < last or layer.activation is not linear:
+            is_linear_end = 0 < len(kernels) == last and layer.activation is linear
+            if not is_linear_end:
                 z = ops.matmul(ops.cast(x, kernel.dtype), kernel)
                 if layer.bias is not None:
                     z = z + ops.cast(layer.bias, z.dtype)
