@@ -170,15 +170,18 @@ class SparseAutoencoder(Autoencoder):
             return super().call(inputs, training=training)
         p = self.encoder_layer(inputs)
         z = self.activation(p, training=True)
-        reconstruction = self.decoder(z)
+        # Read once: a read that a variable's own gradient does not depend on may follow the update,
+        # because TensorFlow's graph optimizer drops the order of the two.
+        decoder = (self.decoder_layer.kernel, self.decoder_layer.bias)
+        kernel, bias = (ops.copy(weight) for weight in decoder)
+        reconstruction = ops.matmul(z, kernel) + bias
         self._count(z)
         if self.sparsity_schedule is not None:
             self.steps.assign(self.steps + 1)
         if self.revival > 0:
             self.add_loss(self.revival * self._revival(p, inputs - reconstruction))
         if isinstance(self.activation, GatedReLU):
-            frozen = ops.matmul(ops.relu(p), ops.stop_gradient(self.decoder_layer.kernel))
-            frozen = frozen + ops.stop_gradient(self.decoder_layer.bias)
+            frozen = ops.matmul(ops.relu(p), ops.stop_gradient(kernel)) + ops.stop_gradient(bias)
             self.add_loss(_mean_of_squares(inputs - frozen))
         return reconstruction
 
