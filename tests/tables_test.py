@@ -63,9 +63,14 @@ def test_contractive_pretraining(quick, tmp_path):
 
 def test_manifold_tangents(quick):
     rows = quick("manifold_tangents")
-    assert [row["method"] for row in rows] == ["no pretraining", "CAE+H", "tangents, 0.1"]
+    assert [(row["method"], row["layers"]) for row in rows] == [
+        ("no pretraining", 1),
+        ("CAE+H, tangents 0.1", 1),
+        ("CAE+H, tangents 0.1", 2),
+    ]
     for row in rows:
         assert 0 < row["test error, %"] < 85
+        assert 0 < row["validation error, %"] < 85
 
 
 def test_sparse_codes(quick, tmp_path):
