@@ -57,7 +57,7 @@ BATCH, SHOWN = 128, 16
 
 
 def main() -> None:
-    parser = command_line(__doc__, "contractive_pretraining", epochs=20)
+    parser = command_line(__doc__, "contractive_pretraining", epochs=30)
     parser.add_argument("--units", type=int, default=1000)
     parser.add_argument("--tuning", type=int, default=25, help="epochs with labels, at most")
     parser.add_argument("--validate", action="store_true")
@@ -152,7 +152,7 @@ def fine_tune(encoder: keras.Sequential, parts: ImageData, epochs: int) -> keras
     )
     hidden.set_weights(encoder.get_weights())
     classifier.compile(
-        decaying_adam(1e-3, len(parts.x_train), BATCH, epochs),
+        decaying_adam(3e-3, len(parts.x_train), BATCH, epochs),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=True,
