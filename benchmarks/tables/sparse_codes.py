@@ -109,8 +109,12 @@ def plot(rows: list[dict[str, Any]]) -> Figure:
     figure = Figure(figsize=(7, 4.5), dpi=150, layout="constrained")
     axes = figure.subplots()
     for method, style, color in zip(METHODS, STYLES, COLORS, strict=True):
-        chosen = [row for row in rows if row["method"] == method and row["helped"] == "yes"]
-        points = sorted((row["L0"], row["normalised MSE"]) for row in chosen)
+        levels: dict[float, list[tuple[float, float]]] = {}
+        for row in rows:
+            if row["method"] == method and row["helped"] == "yes":
+                point = (row["L0"], row["normalised MSE"])
+                levels.setdefault(row["level"], []).append(point)
+        points = sorted(tuple(np.mean(seeds, axis=0)) for seeds in levels.values())
         if points:
             axes.plot(*zip(*points, strict=True), style, color=color, label=method)
     axes.set_xscale("log", base=2)
