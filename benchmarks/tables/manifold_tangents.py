@@ -62,7 +62,7 @@ def main() -> None:
         x = data.held_out().x_train
         keras.utils.set_random_seed(seed)
         encoder = pretrain(x, arguments.units, arguments.pretraining, **METHODS["CAE+H"])
-        tangents = keras_ae.analysis.tangents(encoder, x, TANGENTS, turns=4, verbose=2)
+        tangents = keras_ae.analysis.tangents(encoder, x, TANGENTS, turns=4)
         print(f"{time.perf_counter() - start:.0f} s for the encoder and its tangents", flush=True)
         for name, layers, strength in left:
             start = time.perf_counter()
