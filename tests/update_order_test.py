@@ -57,9 +57,8 @@ def test_no_update_can_overtake_a_read(name: str) -> None:
     model = make(name)
     model.compile(keras.optimizers.SGD(0.1), jit_compile=False, **loss_of(name))
     data = data_of(name, X)
-    if name not in ("tangents", "psd"):
-        data = (X, X)
-    assert unordered(model.train_step, data) == []
+    # As `fit` does: an autoencoder's targets are its inputs.
+    assert unordered(model.train_step, data if len(data) == 2 else (X, X)) == []
 
 
 def test_one_that_can_is_found() -> None:

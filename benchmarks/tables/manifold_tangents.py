@@ -66,15 +66,13 @@ def main() -> None:
         x = data.held_out().x_train
         keras.utils.set_random_seed(seed)
         encoder = pretrain(x, arguments.units, arguments.pretraining, **METHODS["CAE+H"])
-        tangents = keras_ae.analysis.tangents(encoder, x, TANGENTS, turns=4)
+        tangents = keras_ae.analysis.tangents(encoder, x, TANGENTS, turns=4).astype(np.float16)
         print(f"{time.perf_counter() - start:.0f} s for the encoder and its tangents", flush=True)
         for name, layers, strength in left:
             start = time.perf_counter()
             keras.utils.set_random_seed(seed)
             weights = None if strength is None else encoder.get_weights()
-            wrong = errors(
-                data, tangents.astype(np.float16), strength or 0.0, layers, weights, arguments
-            )
+            wrong = errors(data, tangents, strength or 0.0, layers, weights, arguments)
             seconds = time.perf_counter() - start
             table.add(name, layers, values=wrong, seed=seed, seconds=seconds)
 

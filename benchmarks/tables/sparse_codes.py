@@ -70,7 +70,7 @@ def main() -> None:
                 values = measure(layer, helped == "yes", train, test, arguments, seed)
                 seconds = time.perf_counter() - start
                 table.add(method, level, helped, values=values, seed=seed, seconds=seconds)
-    plot(table.rows).savefig(arguments.out.with_suffix(".png"))
+    plot(table).savefig(arguments.out.with_suffix(".png"))
 
 
 def measure(
@@ -105,16 +105,15 @@ def measure(
     return [used / len(test), float(error / (test**2).sum()), 100 - 100 * float(alive.mean())]
 
 
-def plot(rows: list[dict[str, Any]]) -> Figure:
+def plot(table: Table) -> Figure:
     figure = Figure(figsize=(7, 4.5), dpi=150, layout="constrained")
     axes = figure.subplots()
     for method, style, color in zip(METHODS, STYLES, COLORS, strict=True):
-        levels: dict[float, list[tuple[float, float]]] = {}
-        for row in rows:
-            if row["method"] == method and row["helped"] == "yes":
-                point = (row["L0"], row["normalised MSE"])
-                levels.setdefault(row["level"], []).append(point)
-        points = sorted(tuple(np.mean(seeds, axis=0)) for seeds in levels.values())
+        points = sorted(
+            tuple(np.mean([(row["L0"], row["normalised MSE"]) for row in rows], axis=0))
+            for key, rows in table.groups().items()
+            if key[0] == method and key[2] == "yes"
+        )
         if points:
             axes.plot(*zip(*points, strict=True), style, color=color, label=method)
     axes.set_xscale("log", base=2)

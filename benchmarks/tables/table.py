@@ -68,13 +68,17 @@ class Table:
         )
         self._out.with_suffix(".md").write_text(self._markdown())
 
-    def _markdown(self) -> str:
+    def groups(self) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+        """Return the rows of all seeds, by their keys."""
         groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
         for row in self.rows:
             groups.setdefault(tuple(row[key] for key in self._keys), []).append(row)
+        return groups
+
+    def _markdown(self) -> str:
         lines = [f"| {' | '.join([*self._keys, *self._measures, 'seeds', 'training, s'])} |"]
         lines.append("|---" * (2 + len(self._keys) + len(self._measures)) + "|")
-        for key, rows in groups.items():
+        for key, rows in self.groups().items():
             cells = ["" if part == 0 else str(part) for part in key]
             for name, form in self._measures.items():
                 values = [row[name] for row in rows if row[name] is not None]

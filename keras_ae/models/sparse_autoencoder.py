@@ -172,8 +172,7 @@ class SparseAutoencoder(Autoencoder):
         z = self.activation(p, training=True)
         # Read once: a read that a variable's own gradient does not depend on may follow the update,
         # because TensorFlow's graph optimizer drops the order of the two.
-        decoder = (self.decoder_layer.kernel, self.decoder_layer.bias)
-        kernel, bias = (ops.copy(weight) for weight in decoder)
+        kernel, bias = ops.copy(self.decoder_layer.kernel), ops.copy(self.decoder_layer.bias)
         reconstruction = ops.matmul(z, kernel) + bias
         self._count(z)
         if self.sparsity_schedule is not None:
