@@ -17,7 +17,9 @@ from keras_ae.types import FloatArray, Tensor, TensorFunction
 def jacobians(
     encoder: TensorFunction, x: FloatArray, batch_size: int, verbose: int | str
 ) -> Iterator[FloatArray]:
-    """Yield the Jacobians of each batch of `x` at inference, `(b, outputs, inputs)` in float64.
+    """Yield the Jacobians of each batch of `x` at inference, `(b, outputs, inputs)`.
+
+    In float32, or float64 where the encoder computes in it.
 
     Raises:
         ValueError: An argument is not as the public functions say.
@@ -38,7 +40,7 @@ def jacobians(
     compiled = _Jacobian(encoder, function)
     for start in range(0, len(x), batch_size):
         batch = x[start : start + batch_size]
-        matrices = compiled.predict_on_batch(batch).astype("float64")
+        matrices = compiled.predict_on_batch(batch)
         if not np.isfinite(matrices).all():
             raise ValueError(
                 "encoder must have a finite Jacobian at x. Received: one with "

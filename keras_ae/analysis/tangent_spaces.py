@@ -76,6 +76,7 @@ def tangents(
 
 def _leading(matrix: FloatArray, k: int) -> FloatArray:
     """Return the `k` leading right singular vectors as rows, `(b, k, inputs)`."""
+    matrix = matrix.astype(np.float64)
     transposed = matrix.swapaxes(1, 2)
     if matrix.shape[1] > matrix.shape[2]:
         return np.linalg.eigh(transposed @ matrix)[1][:, :, : -k - 1 : -1].swapaxes(1, 2)
@@ -87,8 +88,8 @@ def _leading(matrix: FloatArray, k: int) -> FloatArray:
 def _iterated(matrix: FloatArray, k: int, turns: int) -> FloatArray:
     """Return about what `_leading` does, by block power iteration."""
     # To a size whose square float32 holds.
-    largest = np.abs(matrix).max(axis=(1, 2), keepdims=True)
-    matrix = (matrix / np.where(largest > 0, largest, 1)).astype(np.float32)
+    largest = np.maximum(matrix.max(axis=(1, 2)), -matrix.min(axis=(1, 2)))[:, None, None]
+    matrix = (matrix / np.where(largest > 0, largest, 1)).astype(np.float32, copy=False)
     transposed = matrix.swapaxes(1, 2)
     # Directions to spare, which the last ones that are wanted would else be mixed with.
     width = min(2 * k + 8, *matrix.shape[1:])
