@@ -65,8 +65,8 @@ def test_manifold_tangents(quick):
     rows = quick("manifold_tangents")
     assert [(row["method"], row["layers"]) for row in rows] == [
         ("no pretraining", 1),
-        ("CAE+H, tangents 0.1", 1),
-        ("CAE+H, tangents 0.1", 2),
+        ("CAE+H, tangents 0.01", 1),
+        ("CAE+H, tangents 0.001", 2),
     ]
     for row in rows:
         assert 0 < row["test error, %"] < 85

@@ -60,6 +60,7 @@ def main() -> None:
     parser = command_line(__doc__, "contractive_pretraining", epochs=30)
     parser.add_argument("--units", type=int, default=1000)
     parser.add_argument("--tuning", type=int, default=25, help="epochs with labels, at most")
+    parser.add_argument("--rate", type=float, default=3e-3, help="of learning from labels")
     parser.add_argument("--validate", action="store_true")
     arguments = parser.parse_args()
     if arguments.quick:
@@ -96,7 +97,7 @@ def measure(
         part = x[i : i + 500]
         norm.update_state(part)
         saturation.update_state(part, encoder(part))
-    classifier = fine_tune(encoder, parts, arguments.tuning)
+    classifier = fine_tune(encoder, parts, arguments.tuning, arguments.rate)
     wrong = classifier.predict(x, batch_size=1000, verbose=0).argmax(axis=1) != y
     size = x.shape[1] * arguments.units
     contraction = 1e4 * float(norm.result()) / size
@@ -139,7 +140,9 @@ def summed_cross_entropy(x: Any, reconstruction: Any) -> Any:
     return keras.ops.sum(pixels, axis=-1)
 
 
-def fine_tune(encoder: keras.Sequential, parts: ImageData, epochs: int) -> keras.Sequential:
+def fine_tune(
+    encoder: keras.Sequential, parts: ImageData, epochs: int, rate: float
+) -> keras.Sequential:
     """Train a copy of the encoder and a softmax on labels; return that of the best epoch."""
     # The copy has no penalty.
     hidden = keras.layers.Dense(encoder.output_shape[-1], "sigmoid")
@@ -152,7 +155,7 @@ def fine_tune(encoder: keras.Sequential, parts: ImageData, epochs: int) -> keras
     )
     hidden.set_weights(encoder.get_weights())
     classifier.compile(
-        decaying_adam(3e-3, len(parts.x_train), BATCH, epochs),
+        decaying_adam(rate, len(parts.x_train), BATCH, epochs),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=True,

@@ -51,7 +51,7 @@ COLORS = ["#1f6fb4", "#2a7f3f", "#c0392b", "#8e5ea2"]
 
 
 def main() -> None:
-    parser = command_line(__doc__, "sparse_codes", epochs=2)
+    parser = command_line(__doc__, "sparse_codes", epochs=3)
     parser.add_argument("--units", type=int, default=4096)
     arguments = parser.parse_args()
     if arguments.quick:
