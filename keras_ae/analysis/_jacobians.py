@@ -15,11 +15,15 @@ from keras_ae.types import FloatArray, Tensor, TensorFunction
 
 
 def jacobians(
-    encoder: TensorFunction, x: FloatArray, batch_size: int, verbose: int | str
+    encoder: TensorFunction,
+    x: FloatArray,
+    batch_size: int,
+    verbose: int | str,
+    dtype: str | None = "float64",
 ) -> Iterator[FloatArray]:
     """Yield the Jacobians of each batch of `x` at inference, `(b, outputs, inputs)`.
 
-    In float32, or float64 where the encoder computes in it.
+    `dtype=None` leaves them in float32, or in float64 where the encoder computes in it.
 
     Raises:
         ValueError: An argument is not as the public functions say.
@@ -47,6 +51,7 @@ def jacobians(
                 f"{np.count_nonzero(~np.isfinite(matrices))} NaN or infinite values of "
                 f"{matrices.size} in the batch from example {start}"
             )
+        matrices = matrices.astype(dtype or matrices.dtype, copy=False)
         yield matrices.reshape(len(batch), -1, x[0].size)
         bar.add(len(batch))
 

@@ -75,8 +75,7 @@ def contraction_profile(
     bases = _orthonormal(tangents, np.shape(x))
     along, across = [], []
     start, (_, k, inputs) = 0, bases.shape
-    for given in jacobians(encoder, x, batch_size, verbose):
-        matrix = given.astype(np.float64)
+    for matrix in jacobians(encoder, x, batch_size, verbose):
         basis = bases[start : start + len(matrix)]
         start += len(matrix)
         inside = np.sum((matrix @ basis.swapaxes(1, 2)) ** 2, axis=(1, 2))

@@ -47,12 +47,14 @@ def jacobian_spectrum(
     """
     # From the smaller of the two products, which is many times faster than `svd`; in float64,
     # because a product has the square of the condition number.
-    parts = []
-    for given in jacobians(encoder, x, batch_size, verbose):
-        matrix = given.astype(np.float64)
-        transposed = matrix.swapaxes(1, 2)
-        wide = matrix.shape[1] <= matrix.shape[2]
-        parts.append(np.linalg.eigvalsh(matrix @ transposed if wide else transposed @ matrix))
+    parts = [
+        np.linalg.eigvalsh(
+            matrix @ matrix.swapaxes(1, 2)
+            if matrix.shape[1] <= matrix.shape[2]
+            else matrix.swapaxes(1, 2) @ matrix
+        )
+        for matrix in jacobians(encoder, x, batch_size, verbose)
+    ]
     squares = np.concatenate(parts)[:, ::-1]
     return np.sqrt(np.maximum(squares, 0))
 

@@ -63,7 +63,8 @@ def tangents(
     if turns is not None:
         check_integer("turns", turns, minimum=1)
     parts = []
-    for matrix in jacobians(encoder, x, batch_size, verbose):
+    dtype = "float64" if turns is None else None
+    for matrix in jacobians(encoder, x, batch_size, verbose, dtype):
         if k > min(matrix.shape[1:]):
             raise ValueError(
                 f"k must be at most the smaller of {matrix.shape[2]} inputs and "
@@ -76,7 +77,6 @@ def tangents(
 
 def _leading(matrix: FloatArray, k: int) -> FloatArray:
     """Return the `k` leading right singular vectors as rows, `(b, k, inputs)`."""
-    matrix = matrix.astype(np.float64)
     transposed = matrix.swapaxes(1, 2)
     if matrix.shape[1] > matrix.shape[2]:
         return np.linalg.eigh(transposed @ matrix)[1][:, :, : -k - 1 : -1].swapaxes(1, 2)
